@@ -11,7 +11,9 @@ export function parseJsonLines<T = unknown>(text: string, source = 'JSON lines')
     try {
       values.push(JSON.parse(line) as T);
     } catch (error) {
-      throw new FormatError(`${source}, line ${i + 1}: not a JSON value (${messageOf(error)}).`, { cause: error });
+      throw new FormatError(`${source}, line ${i + 1}: not a JSON value (${messageOf(error)}).`, {
+        cause: error,
+      });
     }
   }
   return values;

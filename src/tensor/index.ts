@@ -1,0 +1,25 @@
+/** The compiler: symbolic tensors, differentiable operators, gradients and programs. Browser-safe. */
+export { grad, type TensorRecord, valueAndGrad, vjp } from './autodiff.ts';
+export { operators, type Target } from './operator.ts';
+export * from './operators/binary.ts';
+export * from './operators/compare.ts';
+export * from './operators/composed.ts';
+export * from './operators/gather.ts';
+export * from './operators/matmul.ts';
+export * from './operators/normalize.ts';
+export * from './operators/reduce.ts';
+export * from './operators/shape.ts';
+export { constant, dataOf, full, input, scalar } from './operators/source.ts';
+export * from './operators/unary.ts';
+export { type CompileOptions, compile, matmulFlops, type Program } from './program.ts';
+export { remat } from './remat.ts';
+export {
+  type Dim,
+  type DType,
+  formatShape,
+  type Shape,
+  sizeOf,
+  Tensor,
+  type TensorData,
+  type TensorSpec,
+} from './tensor.ts';

@@ -1,0 +1,279 @@
+/** Moving values without computing: reshape, transpose, broadcast, slice, concat, pad, flip, split. */
+import {
+  applyOne,
+  type ConstantValue,
+  defineOperator,
+  type Lowering,
+  resolveAxis,
+  shapeError,
+} from '../operator.ts';
+import { type Dim, type Shape, sameShape, staticShape, type Tensor } from '../tensor.ts';
+import { sumTo } from './binary.ts';
+
+const int64 = (context: Lowering, values: readonly number[]) =>
+  context.constant(BigInt64Array.from(values, BigInt), [values.length], 'int64');
+
+const reshapeOperator = defineOperator({
+  name: 'reshape',
+  infer: ([x], attributes) => [{ shape: attributes.shape as Shape, dtype: x!.dtype }],
+  lower: (context, node, [x]) => [
+    context.emit('Reshape', [
+      x!,
+      int64(context, reshapeTarget(node.inputs[0]!.shape, node.attributes.shape as Shape)),
+    ])[0]!,
+  ],
+  gradient: (node, [g]) => [reshape(g!, node.inputs[0]!.shape)],
+  evaluate: ([x]) => (x as ConstantValue).data,
+});
+
+/** ONNX's spelling: 0 keeps the input's size at that place, one -1 is worked out at run time. */
+function reshapeTarget(from: Shape, to: Shape): number[] {
+  const named = to.filter((dim) => typeof dim === 'string');
+  if (named.length === 0) return to as number[];
+  const target = to.map((dim, axis) => (typeof dim === 'number' ? dim : from[axis] === dim ? 0 : -1));
+  if (target.filter((dim) => dim === -1).length <= 1) return target;
+  return shapeError(
+    'reshape',
+    `from [${from.join(', ')}] to [${to.join(', ')}] moves more than one named size; reshape in two steps.`,
+  );
+}
+
+const transposeOperator = defineOperator({
+  name: 'transpose',
+  infer: ([x], attributes) => {
+    const order = attributes.order as readonly number[];
+    return [{ shape: order.map((axis) => x!.shape[axis]!), dtype: x!.dtype }];
+  },
+  lower: (context, node, [x]) => context.emit('Transpose', [x!], { perm: node.attributes.order as number[] }),
+  gradient: (node, [g]) => {
+    const order = node.attributes.order as readonly number[];
+    return [
+      transpose(
+        g!,
+        order.map((_, axis) => order.indexOf(axis)),
+      ),
+    ];
+  },
+});
+
+const broadcastOperator = defineOperator({
+  name: 'broadcastTo',
+  infer: ([x], attributes) => {
+    const shape = attributes.shape as Shape;
+    const extra = shape.length - x!.rank;
+    if (extra < 0 || x!.shape.some((dim, i) => dim !== 1 && dim !== shape[i + extra])) {
+      shapeError(
+        'broadcastTo',
+        `[${x!.shape.join(', ')}] cannot become [${shape.join(', ')}]; only sizes of 1 stretch.`,
+      );
+    }
+    return [{ shape, dtype: x!.dtype }];
+  },
+  lower: (context, node, [x]) =>
+    context.emit('Expand', [x!, int64(context, staticShape(node.attributes.shape as Shape, 'broadcastTo'))]),
+  gradient: (node, [g]) => [sumTo(g!, node.inputs[0]!)],
+});
+
+const sliceOperator = defineOperator({
+  name: 'slice',
+  infer: ([x], attributes) => {
+    const { axis, start, end } = attributes as { axis: number; start: number; end: number };
+    const shape = [...x!.shape];
+    shape[axis] = end - start;
+    return [{ shape, dtype: x!.dtype }];
+  },
+  lower: (context, node, [x]) => {
+    const { axis, start, end } = node.attributes as { axis: number; start: number; end: number };
+    return context.emit('Slice', [
+      x!,
+      int64(context, [start]),
+      int64(context, [end]),
+      int64(context, [axis]),
+    ]);
+  },
+  gradient: (node, [g]) => {
+    const { axis, start, end } = node.attributes as { axis: number; start: number; end: number };
+    const length = node.inputs[0]!.shape[axis] as number;
+    return [pad(g!, axis, start, length - end)];
+  },
+});
+
+const padOperator = defineOperator({
+  name: 'pad',
+  infer: ([x], attributes) => {
+    const { axis, before, after } = attributes as { axis: number; before: number; after: number };
+    const shape = [...x!.shape];
+    shape[axis] = (shape[axis] as number) + before + after;
+    return [{ shape, dtype: x!.dtype }];
+  },
+  lower: (context, node, [x]) => {
+    const { axis, before, after } = node.attributes as { axis: number; before: number; after: number };
+    const { rank } = node.inputs[0]!;
+    const pads = new Array<number>(2 * rank).fill(0);
+    pads[axis] = before;
+    pads[axis + rank] = after;
+    return context.emit('Pad', [x!, int64(context, pads)], { mode: 'constant' });
+  },
+  gradient: (node, [g]) => {
+    const { axis, before } = node.attributes as { axis: number; before: number };
+    return [slice(g!, axis, before, before + (node.inputs[0]!.shape[axis] as number))];
+  },
+});
+
+const flipOperator = defineOperator({
+  name: 'flip',
+  infer: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+  lower: (context, node, [x]) => {
+    const axis = node.attributes.axis as number;
+    const steps = int64(context, [-1]);
+    return context.emit('Slice', [x!, steps, int64(context, [-(2 ** 31)]), int64(context, [axis]), steps]);
+  },
+  gradient: (node, [g]) => [flip(g!, node.attributes.axis as number)],
+});
+
+const concatOperator = defineOperator({
+  name: 'concat',
+  infer: (inputs, attributes) => {
+    const axis = attributes.axis as number;
+    const first = inputs[0]!;
+    const shape: Dim[] = [...first.shape];
+    let total: Dim = 0;
+    for (const x of inputs) {
+      const fits = x.rank === first.rank && x.shape.every((dim, i) => i === axis || dim === first.shape[i]);
+      if (!fits || x.dtype !== first.dtype) {
+        shapeError(
+          'concat',
+          `along axis ${axis} needs equal shapes elsewhere, got ` +
+            `${inputs.map((one) => `[${one.shape.join(', ')}] ${one.dtype}`).join(' and ')}.`,
+        );
+      }
+      const dim: Dim = x.shape[axis]!;
+      total = typeof total === 'number' && typeof dim === 'number' ? total + dim : `${total}+${dim}`;
+    }
+    shape[axis] = total;
+    return [{ shape, dtype: first.dtype }];
+  },
+  lower: (context, node, inputs) => context.emit('Concat', inputs, { axis: node.attributes.axis as number }),
+  gradient: (node, [g], needed) => {
+    const axis = node.attributes.axis as number;
+    let start = 0;
+    return node.inputs.map((x, i) => {
+      const length = staticShape([x.shape[axis]!], "concat's gradient")[0]!;
+      start += length;
+      return needed[i] ? slice(g!, axis, start - length, start) : undefined;
+    });
+  },
+});
+
+/** Same values in another shape of the same size. One size may be -1: it is worked out. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const resolved = resolveReshape(x.shape, shape);
+  return sameShape(x.shape, resolved) ? x : applyOne(reshapeOperator, [x], { shape: resolved });
+}
+
+function resolveReshape(from: Shape, to: Shape): Shape {
+  const unknown = to.indexOf(-1);
+  const named = (shape: Shape) => shape.filter((dim) => typeof dim === 'string').sort();
+  const product = (shape: Shape) =>
+    shape.reduce<number>((total, dim) => (typeof dim === 'number' && dim !== -1 ? total * dim : total), 1);
+  const fail = (why: string) =>
+    shapeError('reshape', `[${from.join(', ')}] cannot become [${to.join(', ')}]: ${why}.`);
+  if (unknown !== to.lastIndexOf(-1)) return fail('only one size may be -1');
+  const missing = named(from).filter((name) => !to.includes(name));
+  if (unknown < 0) {
+    if (missing.length > 0 || named(to).some((name) => !from.includes(name))) {
+      // A product such as batch*length under a new name is the caller's claim; it is checked at run time.
+      if (named(from).length > 0 && named(to).length === 1) return to;
+      return fail('named sizes differ');
+    }
+    if (product(from) !== product(to)) return fail(`${product(from)} values do not fill ${product(to)}`);
+    return to;
+  }
+  const rest = product(from) / product(to);
+  if (!Number.isInteger(rest)) return fail(`${product(from)} values do not divide by ${product(to)}`);
+  const resolved =
+    missing.length === 0 ? rest : rest === 1 ? missing.join('*') : `${missing.join('*')}*${rest}`;
+  return to.map((dim, i) => (i === unknown ? resolved : dim));
+}
+
+/** Axes in a new order; without `order` the last two are swapped. */
+export function transpose(x: Tensor, order?: readonly number[]): Tensor {
+  const axes =
+    order ??
+    x.shape.map((_, axis) => (axis === x.rank - 1 ? axis - 1 : axis === x.rank - 2 ? axis + 1 : axis));
+  if (axes.length !== x.rank || [...axes].sort((a, b) => a - b).some((axis, i) => axis !== i)) {
+    shapeError(
+      'transpose',
+      `order [${axes.join(', ')}] is not a permutation of the ${x.rank} axes of [${x.shape.join(', ')}].`,
+    );
+  }
+  return axes.every((axis, i) => axis === i) ? x : applyOne(transposeOperator, [x], { order: axes });
+}
+
+/** Stretches sizes of 1 (and adds leading axes) to `shape`. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  return sameShape(x.shape, shape) ? x : applyOne(broadcastOperator, [x], { shape });
+}
+
+/** Elements start..end-1 along one axis; negative positions count from the end. */
+export function slice(x: Tensor, axis: number, start: number, end?: number): Tensor {
+  const resolved = resolveAxis('slice', axis, x.rank);
+  const [length] = staticShape([x.shape[resolved]!], 'slice') as [number];
+  const from = start < 0 ? start + length : start;
+  const to = end === undefined ? length : end < 0 ? end + length : end;
+  if (!(from >= 0 && from <= to && to <= length)) {
+    shapeError('slice', `${start}..${end ?? length} is outside axis ${axis} of [${x.shape.join(', ')}].`);
+  }
+  return from === 0 && to === length
+    ? x
+    : applyOne(sliceOperator, [x], { axis: resolved, start: from, end: to });
+}
+
+/** Zeros before and after along one axis. */
+export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
+  if (before === 0 && after === 0) return x;
+  if (before < 0 || after < 0)
+    shapeError('pad', `needs amounts >= 0, got ${before} and ${after}; use slice to cut.`);
+  return applyOne(padOperator, [x], { axis: resolveAxis('pad', axis, x.rank), before, after });
+}
+
+/** Reverses the order along one axis. */
+export function flip(x: Tensor, axis: number): Tensor {
+  return applyOne(flipOperator, [x], { axis: resolveAxis('flip', axis, x.rank) });
+}
+
+/** Joins tensors along an axis. */
+export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  if (tensors.length === 0) shapeError('concat', 'needs at least one tensor.');
+  if (tensors.length === 1) return tensors[0]!;
+  return applyOne(concatOperator, tensors, { axis: resolveAxis('concat', axis, tensors[0]!.rank) });
+}
+
+/** Cuts one axis into pieces of the given sizes. */
+export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
+  const resolved = resolveAxis('split', axis, x.rank);
+  const total = sizes.reduce((sumOfSizes, size) => sumOfSizes + size, 0);
+  if (total !== x.shape[resolved]) {
+    shapeError(
+      'split',
+      `sizes [${sizes.join(', ')}] add up to ${total}, axis ${axis} of [${x.shape.join(', ')}] has ${x.shape[resolved]}.`,
+    );
+  }
+  let start = 0;
+  return sizes.map((size) => {
+    start += size;
+    return slice(x, resolved, start - size, start);
+  });
+}
+
+/** New axis of size n from equal shapes. */
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  return concat(
+    tensors.map((x) => {
+      const shape: Dim[] = [...x.shape];
+      shape.splice(axis < 0 ? axis + x.rank + 1 : axis, 0, 1);
+      return reshape(x, shape);
+    }),
+    axis,
+  );
+}
