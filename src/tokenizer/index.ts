@@ -3,6 +3,20 @@ export type { AddedToken } from './added-tokens.ts';
 export { type BpeModel, BpeTokenizer } from './bpe-tokenizer.ts';
 export { DEFAULT_SPECIAL_TOKENS, type TrainBpeOptions, trainBpe } from './bpe-trainer.ts';
 export { alphabetFromBytes, bytesFromAlphabet } from './byte-alphabet.ts';
+export { type EncodedChat, encodeChat } from './chat-encode.ts';
+export {
+  CHAT_ROLES,
+  CHATML_TEMPLATE,
+  type ChatFormat,
+  type ChatMessage,
+  type ChatOptions,
+  type ChatRole,
+  type ChatSegment,
+  chatMl,
+  renderChat,
+} from './chat-format.ts';
+export { type JinjaChatOptions, jinjaChatFormat, MAX_TEMPLATE_MESSAGES } from './jinja-chat-format.ts';
+export { JINJA_LIMITS, JinjaTemplate } from './jinja-template.ts';
 export type { TieBreak } from './merge-learner.ts';
 export {
   DEFAULT_PRE_TOKENIZER,

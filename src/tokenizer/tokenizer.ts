@@ -1,7 +1,7 @@
 /**
  * The interface that everything above the tokenizer is written against, and the one place where token ids
  * are checked. Ids are integers in [0, vocabSize). What always holds for an implementation: `decode` inverts
- * `encode` for every well-formed string, and special tokens never come out of ordinary text by accident.
+ * `encode` for every well-formed string unless the tokenizer's file prescribes a normalization, and special tokens never come out of ordinary text by accident.
  * It knows nothing of files, chat formats or models.
  */
 import { PlinthError } from '../core/errors.ts';
@@ -14,6 +14,8 @@ export type SpecialInText = 'text' | 'parse';
 
 export interface EncodeOptions {
   special?: SpecialInText;
+  /** The text continues an earlier one: a tokenizer that begins a text with a space does not do so here. */
+  continues?: boolean;
 }
 
 /** `skip` (default) leaves special tokens out of decoded text, `keep` writes them by name. */
