@@ -192,7 +192,8 @@ export async function commitFolder(temporary: string, finalPath: string): Promis
     }
     await rename(temporary, target);
   } catch (error) {
-    if (moved) await rename(aside, target);
+    // Should even this fail, removeStaleTemporaries puts it back later.
+    if (moved) await rename(aside, target).catch(() => {});
     throw await diskError(target, undefined, error);
   }
   try {
@@ -249,7 +250,13 @@ export async function removeStaleTemporaries(
 ): Promise<{ removed: string[]; restored: string[] }> {
   const removed: string[] = [];
   const restored: string[] = [];
-  for (const name of (await readdir(folder)).sort()) {
+  let names: string[];
+  try {
+    names = (await readdir(folder)).sort();
+  } catch (error) {
+    throw new PlinthError('disk', `Could not list ${folder}: ${messageOf(error)}.`, { cause: error });
+  }
+  for (const name of names) {
     const match = TEMPORARY_NAME.exec(name);
     if (match === null) continue;
     const path = join(folder, name);
