@@ -68,19 +68,13 @@ export function defineOperator(operator: Operator): Operator {
   return operator;
 }
 
-/** Applies an operator; a shape or dtype error names the operator, the shapes and the caller's line. */
+/** Makes a node of an operator; its shape rule throws when shapes or dtypes do not fit. */
 export function apply(
   operator: Operator,
   inputs: readonly Tensor[],
   attributes: Readonly<Record<string, unknown>> = {},
 ): Tensor[] {
-  let outputs: TensorSpec[];
-  try {
-    outputs = operator.infer(inputs, attributes);
-  } catch (error) {
-    if (error instanceof ShapeError) throw new ShapeError(`${error.message}${callerLine()}`);
-    throw error;
-  }
+  const outputs = operator.infer(inputs, attributes);
   const node = makeNode(operator, inputs, attributes, outputs);
   return outputs.map((_, index) => new Tensor(node, index));
 }
@@ -107,8 +101,14 @@ function callerLine(): string {
   return '';
 }
 
+/** Throws a ShapeError that names the operator and the line of the caller's code. */
 export function shapeError(operator: string, message: string): never {
-  throw new ShapeError(`${operator}: ${message}`);
+  throw new ShapeError(`${operator}: ${message}${callerLine()}`);
+}
+
+/** Throws a PlinthError `dtype` that names the operator and the line of the caller's code. */
+export function dtypeError(operator: string, message: string): never {
+  throw new PlinthError('dtype', `${operator}: ${message}${callerLine()}`);
 }
 
 /** NumPy broadcasting of two shapes; named dimensions fit only themselves and 1. */
@@ -141,18 +141,12 @@ export function resolveAxis(operator: string, axis: number, rank: number): numbe
 
 export function requireFloat(operator: string, tensor: Tensor): void {
   if (tensor.dtype !== 'float32' && tensor.dtype !== 'float16') {
-    throw new PlinthError(
-      'dtype',
-      `${operator}: needs floating point, got ${tensor.dtype}. Cast it first: cast(x, 'float32').`,
-    );
+    dtypeError(operator, `needs floating point, got ${tensor.dtype}. Cast it first: cast(x, 'float32').`);
   }
 }
 
 export function requireSameDType(operator: string, a: Tensor, b: Tensor): void {
   if (a.dtype !== b.dtype) {
-    throw new PlinthError(
-      'dtype',
-      `${operator}: dtypes ${a.dtype} and ${b.dtype} differ. Cast one side: cast(x, '${a.dtype}').`,
-    );
+    dtypeError(operator, `dtypes ${a.dtype} and ${b.dtype} differ. Cast one side: cast(x, '${a.dtype}').`);
   }
 }

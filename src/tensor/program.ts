@@ -49,11 +49,11 @@ export function compile(outputs: Readonly<Record<string, Tensor>>, options: Comp
   const roots = options.optimize === false ? inlined : optimize(inlined);
   const nodes = reachableNodes(roots);
   const inputs = collectInputs(nodes, options.inputs ?? []);
-  const emitter = new Emitter(target, nodes, roots);
+  const emitter = new Emitter(target, nodes, roots, new Set([...Object.keys(inputs), ...names]));
   const produced = emitter.run(nodes);
   const renames = new Map<string, string>();
   names.forEach((name, i) => {
-    if (name in inputs) {
+    if (Object.hasOwn(inputs, name)) {
       throw new PlinthError(
         'graph',
         `"${name}" names both an input and an output of the program; rename one.`,
@@ -61,7 +61,8 @@ export function compile(outputs: Readonly<Record<string, Tensor>>, options: Comp
     }
     const root = roots[i]!;
     const own = produced.get(root.node)![root.index]!;
-    const fixed = root.node.operator.name === 'input' || emitter.isStored(own) || renames.has(own);
+    // Some operators hand their input through without a node of their own, so ask by name.
+    const fixed = Object.hasOwn(inputs, own) || emitter.isStored(own) || renames.has(own);
     if (fixed)
       emitter.nodes.push({ type: 'Identity', domain: '', inputs: [own], outputs: [name], attributes: {} });
     else renames.set(own, name);
@@ -112,11 +113,14 @@ class Emitter implements Lowering {
   readonly #stored = new Map<string, string>();
   readonly #storedNames = new Set<string>();
   readonly #used = new Map<Node, Set<number>>();
+  readonly #taken: ReadonlySet<string>;
   #current: Node | undefined;
   #next = 0;
 
-  constructor(target: Target, nodes: readonly Node[], roots: readonly Tensor[]) {
+  /** `taken` are the names of the program's inputs and outputs, which no inner value may have. */
+  constructor(target: Target, nodes: readonly Node[], roots: readonly Tensor[], taken: ReadonlySet<string>) {
     this.target = target;
+    this.#taken = taken;
     for (const tensor of [...roots, ...nodes.flatMap((node) => node.inputs)]) {
       const used = this.#used.get(tensor.node) ?? new Set<number>();
       this.#used.set(tensor.node, used.add(tensor.index));
@@ -147,21 +151,28 @@ class Emitter implements Lowering {
     attributes: OnnxNode['attributes'] = {},
     options: { numOutputs?: number; domain?: string } = {},
   ): string[] {
-    const outputs = Array.from({ length: options.numOutputs ?? 1 }, () => `t${this.#next++}`);
+    const outputs = Array.from({ length: options.numOutputs ?? 1 }, () => this.#freshName('t'));
     this.nodes.push({ type, domain: options.domain ?? '', inputs, outputs, attributes });
     return outputs;
   }
 
   constant(data: TensorData, shape: readonly number[], dtype: DType): string {
     const small = data.length <= 16;
-    const key = `${dtype} [${shape.join()}] ${small ? data.join() : ''}`;
+    const bytes = small ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : [];
+    const key = `${dtype} [${shape.join()}] ${bytes.join()}`;
     const known = small ? this.#stored.get(key) : undefined;
     if (known) return known;
     if (data.length >= STORE_LIMIT && isUniform(data)) return this.#fill(data, shape, dtype);
-    const name = `c${this.#next++}`;
+    const name = this.#freshName('c');
     this.initializers.push({ name, dtype, shape, data });
     this.#storedNames.add(name);
     if (small) this.#stored.set(key, name);
+    return name;
+  }
+
+  #freshName(letter: string): string {
+    let name = `${letter}${this.#next++}`;
+    while (this.#taken.has(name)) name = `${letter}${this.#next++}`;
     return name;
   }
 

@@ -1,5 +1,5 @@
 /** Functions made of the primitive operators; their gradients follow from those. */
-import { resolveAxis } from '../operator.ts';
+import { resolveAxis, shapeError } from '../operator.ts';
 import { type Shape, sizeOf, staticShape, type Tensor } from '../tensor.ts';
 import { add, div, mul, sub } from './binary.ts';
 import { equal } from './compare.ts';
@@ -122,8 +122,9 @@ export function causalConv(x: Tensor, weight: Tensor): Tensor {
 export function einsum(formula: string, a: Tensor, b: Tensor): Tensor {
   const match = /^([a-z]+),([a-z]+)->([a-z]*)$/.exec(formula.replaceAll(' ', ''));
   if (!match || match[1]!.length !== a.rank || match[2]!.length !== b.rank) {
-    throw new TypeError(
-      `einsum: "${formula}" does not fit ranks ${a.rank} and ${b.rank}; write e.g. 'bij,bjk->bik'.`,
+    return shapeError(
+      'einsum',
+      `"${formula}" does not fit ranks ${a.rank} and ${b.rank}; write e.g. 'bij,bjk->bik'.`,
     );
   }
   const [, left, right, out] = match as unknown as [string, string, string, string];
@@ -135,8 +136,9 @@ export function einsum(formula: string, a: Tensor, b: Tensor): Tensor {
     [...letters].forEach((letter, i) => {
       const known = sizes.get(letter);
       if (known !== undefined && known !== tensor.shape[i]) {
-        throw new TypeError(
-          `einsum "${formula}": index ${letter} is ${known} on one side and ${tensor.shape[i]} on the other.`,
+        shapeError(
+          'einsum',
+          `in "${formula}" index ${letter} is ${known} on one side and ${tensor.shape[i]} on the other.`,
         );
       }
       sizes.set(letter, tensor.shape[i]!);
@@ -148,8 +150,9 @@ export function einsum(formula: string, a: Tensor, b: Tensor): Tensor {
   const columns = [...right].filter((c) => !left.includes(c));
   const sorted = (letters: string[]) => [...letters].sort().join('');
   if (sorted([...batch, ...rows, ...columns]) !== sorted([...out])) {
-    throw new TypeError(
-      `einsum "${formula}": sum single indices away first; every index must stand in the other operand or the result.`,
+    shapeError(
+      'einsum',
+      `in "${formula}" every index must stand in the other operand or the result; sum single ones away first.`,
     );
   }
   const dims = (letters: string[]) => letters.map((c) => sizes.get(c)!);

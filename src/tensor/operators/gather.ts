@@ -4,15 +4,17 @@
  * Sums at repeated indices use ScatterElements, which adds in a fixed order; ONNX Runtime's CPU
  * ScatterND adds from several threads at once and loses updates when an index repeats.
  */
-import { PlinthError } from '../../core/errors.ts';
-import { apply, applyOne, defineOperator, resolveAxis, shapeError } from '../operator.ts';
+import { apply, applyOne, defineOperator, dtypeError, resolveAxis, shapeError } from '../operator.ts';
 import { sizeOf, staticShape, type Tensor } from '../tensor.ts';
 import { broadcastTo, reshape, transpose } from './shape.ts';
 import { full } from './source.ts';
 
-function requireIndices(operator: string, indices: Tensor): void {
+export function requireIndices(operator: string, indices: Tensor): void {
   if (indices.dtype !== 'int32' && indices.dtype !== 'int64') {
-    throw new PlinthError('dtype', `${operator}: indices must be int32 or int64, got ${indices.dtype}.`);
+    dtypeError(
+      operator,
+      `indices must be int32 or int64, got ${indices.dtype}. Cast them: cast(x, 'int32').`,
+    );
   }
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../operator.ts';
 import { type Node, sizeOf, staticShape, Tensor } from '../tensor.ts';
 import { add, mul, sub } from './binary.ts';
-import { scatterAdd } from './gather.ts';
+import { requireIndices, scatterAdd } from './gather.ts';
 import { sum } from './reduce.ts';
 import { concat, reshape, slice } from './shape.ts';
 import { full, scalar } from './source.ts';
@@ -59,6 +59,7 @@ const crossEntropyOperator = defineOperator({
   name: 'crossEntropy',
   infer: ([logits, targets]) => {
     requireFloat('crossEntropy', logits!);
+    requireIndices('crossEntropy', targets!);
     if (logits!.rank !== 2 || targets!.rank !== 1 || targets!.shape[0] !== logits!.shape[0]) {
       shapeError(
         'crossEntropy',
@@ -74,7 +75,7 @@ const crossEntropyOperator = defineOperator({
     const logProbabilities = lowerLogSoftmax(context, logits!, 1);
     const column = context.constant(BigInt64Array.of(-1n, 1n), [2], 'int64');
     const flat = context.constant(BigInt64Array.of(-1n), [1], 'int64');
-    // Targets are integers; reshaping them has no WebGPU kernel, so hosts feed [N] and the graph keeps a column.
+    // Reshaping integers has a WebGPU kernel for int32 only; int64 targets make this one node run on the host.
     const index = context.emit('Reshape', [targets!, column])[0]!;
     const picked = context.emit('GatherElements', [logProbabilities, index], { axis: 1 })[0]!;
     const loss = context.emit('Reshape', [context.emit('Neg', [picked])[0]!, flat])[0]!;
@@ -174,6 +175,7 @@ function lowerRmsNorm(context: Lowering, node: Node, [x, weight]: readonly strin
 const rotaryOperator = defineOperator({
   name: 'rotary',
   infer: ([x, positions, cosTable, sinTable]) => {
+    requireFloat('rotary', x!);
     const [batch, , length, width] = x!.shape;
     if (x!.rank !== 4)
       shapeError('rotary', `needs [batch, heads, length, head size], got [${x!.shape.join(', ')}].`);

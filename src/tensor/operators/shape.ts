@@ -16,12 +16,12 @@ const int64 = (context: Lowering, values: readonly number[]) =>
 const reshapeOperator = defineOperator({
   name: 'reshape',
   infer: ([x], attributes) => [{ shape: attributes.shape as Shape, dtype: x!.dtype }],
-  lower: (context, node, [x]) => [
-    context.emit('Reshape', [
-      x!,
-      int64(context, reshapeTarget(node.inputs[0]!.shape, node.attributes.shape as Shape)),
-    ])[0]!,
-  ],
+  lower: (context, node, [x]) => {
+    const to = node.attributes.shape as Shape;
+    const target = int64(context, reshapeTarget(node.inputs[0]!.shape, to));
+    // An empty tensor has a size of 0 that means 0, not "as in the input".
+    return context.emit('Reshape', [x!, target], to.includes(0) ? { allowzero: 1 } : {});
+  },
   gradient: (node, [g]) => [reshape(g!, node.inputs[0]!.shape)],
   evaluate: ([x]) => (x as ConstantValue).data,
 });
@@ -29,7 +29,7 @@ const reshapeOperator = defineOperator({
 /** ONNX's spelling: 0 keeps the input's size at that place, one -1 is worked out at run time. */
 function reshapeTarget(from: Shape, to: Shape): number[] {
   const named = to.filter((dim) => typeof dim === 'string');
-  if (named.length === 0) return to as number[];
+  if (named.length === 0 || to.includes(0)) return staticShape(to, 'reshape of an empty tensor') as number[];
   const target = to.map((dim, axis) => (typeof dim === 'number' ? dim : from[axis] === dim ? 0 : -1));
   if (target.filter((dim) => dim === -1).length <= 1) return target;
   return shapeError(
@@ -137,7 +137,7 @@ const concatOperator = defineOperator({
     const axis = attributes.axis as number;
     const first = inputs[0]!;
     const shape: Dim[] = [...first.shape];
-    let total: Dim = 0;
+    let total: Dim | undefined;
     for (const x of inputs) {
       const fits = x.rank === first.rank && x.shape.every((dim, i) => i === axis || dim === first.shape[i]);
       if (!fits || x.dtype !== first.dtype) {
@@ -148,9 +148,10 @@ const concatOperator = defineOperator({
         );
       }
       const dim: Dim = x.shape[axis]!;
-      total = typeof total === 'number' && typeof dim === 'number' ? total + dim : `${total}+${dim}`;
+      if (total === undefined) total = dim;
+      else total = typeof total === 'number' && typeof dim === 'number' ? total + dim : `${total}+${dim}`;
     }
-    shape[axis] = total;
+    shape[axis] = total!;
     return [{ shape, dtype: first.dtype }];
   },
   lower: (context, node, inputs) => context.emit('Concat', inputs, { axis: node.attributes.axis as number }),
@@ -189,7 +190,7 @@ function resolveReshape(from: Shape, to: Shape): Shape {
     if (product(from) !== product(to)) return fail(`${product(from)} values do not fill ${product(to)}`);
     return to;
   }
-  const rest = product(from) / product(to);
+  const rest = product(to) === 0 ? 0 : product(from) / product(to);
   if (!Number.isInteger(rest)) return fail(`${product(from)} values do not divide by ${product(to)}`);
   const resolved =
     missing.length === 0 ? rest : rest === 1 ? missing.join('*') : `${missing.join('*')}*${rest}`;

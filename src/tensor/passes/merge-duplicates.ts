@@ -1,7 +1,7 @@
 /** Common subexpressions: nodes with the same operator, attributes and inputs become one. */
 import { constantData, isConstant } from '../operators/source.ts';
 import { Rewriter } from '../rewrite.ts';
-import { type Node, Tensor } from '../tensor.ts';
+import { makeNode, type Node, Tensor, type TensorData } from '../tensor.ts';
 
 /** Constants up to this many elements are compared by value, larger ones by identity. */
 const COMPARE_LIMIT = 256;
@@ -20,14 +20,9 @@ export function mergeDuplicates(outputs: readonly Tensor[]): Tensor[] {
       seen.set(key, node);
       return undefined;
     }
-    const rebuilt = new Rewriter(() => undefined);
-    node.inputs.forEach((x, i) => {
-      const siblings = x.node.outputs.map((_, index) => new Tensor(inputs[i]!.node, index));
-      rebuilt.set(x.node, siblings);
-    });
-    const results = rebuilt.run(node.outputs.map((_, index) => new Tensor(node, index)));
-    seen.set(key, results[0]!.node);
-    return results;
+    const merged = makeNode(node.operator, inputs, node.attributes, node.outputs);
+    seen.set(key, merged);
+    return merged.outputs.map((_, index) => new Tensor(merged, index));
   }).run(outputs);
 }
 
@@ -38,10 +33,15 @@ function keyOf(node: Node, inputs: readonly Tensor[]): string | undefined {
     if (!isConstant(tensor)) return undefined;
     const data = constantData(tensor);
     return data.length <= COMPARE_LIMIT
-      ? `constant ${tensor.dtype} [${tensor.shape.join()}] ${data.join()}`
+      ? `constant ${tensor.dtype} [${tensor.shape.join()}] ${bytesOf(data).join()}`
       : undefined;
   }
   const names = inputs.map((x) => `${x.node.id}.${x.index}`);
   if (COMMUTATIVE.has(node.operator.name)) names.sort();
   return `${node.operator.name} ${JSON.stringify(node.attributes)} ${names.join(' ')}`;
+}
+
+/** Bytes tell 0 from -0 and one NaN from another, which numbers as text do not. */
+function bytesOf(data: TensorData): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
