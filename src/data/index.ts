@@ -1,0 +1,26 @@
+/** Data for training, the browser-safe part: tables, splits, token sets in memory, batches. */
+export {
+  ConversationBatches,
+  type ConversationOptions,
+  type PackingReport,
+  packBestFit,
+} from './conversation-batches.ts';
+export {
+  keyedUniform,
+  normalizeKey,
+  type Split,
+  type SplitShares,
+  splitKeys,
+  splitOf,
+  splitRecords,
+} from './keyed-split.ts';
+export { type Cell, cellOf, isEmptyCell, type Table, type TableRow, tableOf } from './table.ts';
+export type { BatchCursor, BatchSource, TokenBatch } from './token-batch.ts';
+export {
+  documentAt,
+  MemoryTokenDataset,
+  type TokenDataset,
+  type TokenDocument,
+  tokenizeText,
+} from './token-dataset.ts';
+export { WindowBatches, type WindowOptions } from './window-batches.ts';
