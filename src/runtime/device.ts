@@ -34,7 +34,10 @@ export interface ExecutableOptions {
 export interface Executable {
   readonly program: Program;
   /** Throws PlinthError `runtime` when a feed is missing, unknown or of the wrong size, or the run fails. */
-  run(feeds: Readonly<Record<string, Feed>>, outputs?: readonly string[]): Promise<Record<string, DeviceTensor>>;
+  run(
+    feeds: Readonly<Record<string, Feed>>,
+    outputs?: readonly string[],
+  ): Promise<Record<string, DeviceTensor>>;
   /** Ends recording and gives time by operator, largest first. Needs `profile: true` and Node. */
   endProfiling(): Promise<OperatorTime[]>;
   dispose(): Promise<void>;

@@ -6,7 +6,10 @@ import type { Device } from './device.ts';
  * GFLOP/s of a size x size x size float32 product on the device, the median of `rounds`. The result is
  * reduced to one number so that copying it out does not count.
  */
-export async function measureSgemm(device: Device, options: { size?: number; rounds?: number } = {}): Promise<number> {
+export async function measureSgemm(
+  device: Device,
+  options: { size?: number; rounds?: number } = {},
+): Promise<number> {
   const size = options.size ?? 1024;
   const rounds = options.rounds ?? 9;
   const a = input('a', [size, size]);

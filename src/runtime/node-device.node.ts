@@ -96,9 +96,13 @@ async function probe(device: Device, complaint: string): Promise<void> {
     if ((await y!.read())[0] !== -1) throw new Error('a negation came out wrong');
     await executable.dispose();
   } catch (error) {
-    throw new PlinthError('device-unavailable', `${complaint} (${messageOf(error)}). Use cpuDevice(), or install a driver.`, {
-      cause: error,
-    });
+    throw new PlinthError(
+      'device-unavailable',
+      `${complaint} (${messageOf(error)}). Use cpuDevice(), or install a driver.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -13,7 +13,15 @@ import {
   type TensorData,
   type TensorSpec,
 } from '../tensor/index.ts';
-import type { Device, DeviceTensor, Executable, ExecutableOptions, Feed, HostArray, OperatorTime } from './device.ts';
+import type {
+  Device,
+  DeviceTensor,
+  Executable,
+  ExecutableOptions,
+  Feed,
+  HostArray,
+  OperatorTime,
+} from './device.ts';
 
 export interface OrtBackend {
   readonly name: Device['name'];
@@ -93,9 +101,13 @@ async function load(backend: OrtBackend, program: Program, options: ExecutableOp
   try {
     session = await backend.createSession(program.onnx, sessionOptions);
   } catch (error) {
-    throw new PlinthError('runtime', `ONNX Runtime refused the program on ${backend.name}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new PlinthError(
+      'runtime',
+      `ONNX Runtime refused the program on ${backend.name}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   return new OrtExecutable(backend, program, session);
 }
@@ -118,20 +130,29 @@ class OrtExecutable implements Executable {
     const { inputs } = this.program;
     for (const name of Object.keys(feeds)) {
       if (!(name in inputs)) {
-        throw new PlinthError('runtime', `run: the program has no input "${name}". Its inputs: ${Object.keys(inputs).join(', ')}.`);
+        throw new PlinthError(
+          'runtime',
+          `run: the program has no input "${name}". Its inputs: ${Object.keys(inputs).join(', ')}.`,
+        );
       }
     }
     const tensors: Record<string, OrtTensor> = {};
     for (const name of Object.keys(inputs)) {
       const feed = feeds[name];
-      if (feed === undefined) throw new PlinthError('runtime', `run: input "${name}" is missing. Feed ${Object.keys(inputs).join(', ')}.`);
+      if (feed === undefined)
+        throw new PlinthError(
+          'runtime',
+          `run: input "${name}" is missing. Feed ${Object.keys(inputs).join(', ')}.`,
+        );
       tensors[name] = this.#tensorOf(name, feed, inputs[name]!);
     }
     let results: InferenceSession.OnnxValueMapType;
     try {
       results = await this.#session.run(tensors, outputs as string[]);
     } catch (error) {
-      throw new PlinthError('runtime', `The program failed on ${this.#backend.name}: ${messageOf(error)}`, { cause: error });
+      throw new PlinthError('runtime', `The program failed on ${this.#backend.name}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
     return Object.fromEntries(outputs.map((name) => [name, new OrtValue(results[name] as OrtTensor)]));
   }
@@ -142,9 +163,14 @@ class OrtExecutable implements Executable {
     const data = bare ? feed : (feed as HostArray).data;
     const shape = bare ? (spec.shape as readonly number[]) : (feed as HostArray).shape;
     if (bare && spec.shape.some((dim) => typeof dim !== 'number')) {
-      throw new PlinthError('runtime', `run: input "${name}" has sizes known only now, [${spec.shape.join(', ')}]; feed { data, shape }.`);
+      throw new PlinthError(
+        'runtime',
+        `run: input "${name}" has sizes known only now, [${spec.shape.join(', ')}]; feed { data, shape }.`,
+      );
     }
-    const fits = shape.length === spec.shape.length && spec.shape.every((dim, i) => typeof dim !== 'number' || dim === shape[i]);
+    const fits =
+      shape.length === spec.shape.length &&
+      spec.shape.every((dim, i) => typeof dim !== 'number' || dim === shape[i]);
     const size = shape.reduce((product, dim) => product * dim, 1);
     if (!fits || size !== data.length) {
       throw new PlinthError(
@@ -155,13 +181,18 @@ class OrtExecutable implements Executable {
     try {
       return this.#backend.createTensor(spec.dtype, data, shape);
     } catch (error) {
-      throw new PlinthError('runtime', `run: input "${name}" (${spec.dtype}): ${messageOf(error)}`, { cause: error });
+      throw new PlinthError('runtime', `run: input "${name}" (${spec.dtype}): ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 
   async endProfiling(): Promise<OperatorTime[]> {
     if (!this.#backend.readProfile) {
-      throw new PlinthError('runtime', `Profiles are not available on ${this.#backend.name}; use the CPU device in Node.`);
+      throw new PlinthError(
+        'runtime',
+        `Profiles are not available on ${this.#backend.name}; use the CPU device in Node.`,
+      );
     }
     return this.#backend.readProfile(this.#session);
   }
@@ -204,4 +235,3 @@ function dtypeOf(data: TensorData): DType {
   if (data instanceof Uint16Array) return 'float16';
   return 'bool';
 }
-

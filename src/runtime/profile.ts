@@ -36,5 +36,8 @@ export function formatOperatorTimes(times: readonly OperatorTime[]): string {
     ({ operator, count, milliseconds, share }) =>
       `${operator.padEnd(32)} ${String(count).padStart(8)} ${milliseconds.toFixed(1).padStart(12)} ${(100 * share).toFixed(1).padStart(7)}`,
   );
-  return [`${'operator'.padEnd(32)} ${'count'.padStart(8)} ${'ms'.padStart(12)} ${'%'.padStart(7)}`, ...rows].join('\n');
+  return [
+    `${'operator'.padEnd(32)} ${'count'.padStart(8)} ${'ms'.padStart(12)} ${'%'.padStart(7)}`,
+    ...rows,
+  ].join('\n');
 }

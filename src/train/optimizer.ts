@@ -1,0 +1,167 @@
+/**
+ * Optimizers as graphs: each turns a parameter, its gradient and its state into their next values with the
+ * compiler's operators, so that a whole training step is one program. Numbers that change every step
+ * (learning rate, bias corrections) come in as scalars, so one program serves the whole run.
+ */
+import { ConfigError } from '../core/errors.ts';
+import {
+  add,
+  div,
+  matmul,
+  mul,
+  scalar,
+  scale,
+  sqrt,
+  square,
+  sub,
+  sum,
+  type Tensor,
+  transpose,
+} from '../tensor/index.ts';
+
+export interface OptimizerSettings {
+  readonly name: 'adamw' | 'muon';
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+  /** Muon's momentum; its matrices only. */
+  readonly momentum: number;
+  /** Muon's learning rate as a multiple of `learningRate`. */
+  readonly muonFactor: number;
+}
+
+export const DEFAULT_OPTIMIZER: OptimizerSettings = {
+  name: 'adamw',
+  learningRate: 3e-3,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  momentum: 0.95,
+  muonFactor: 8,
+};
+
+/** Scalars that the host feeds every step, float32 each. */
+export const STEP_SCALARS = ['learningRate', 'correction1', 'correction2'] as const;
+export type StepScalar = (typeof STEP_SCALARS)[number];
+
+/** Bias corrections 1 - beta^t for step t = 1, 2, ... (Kingma and Ba 2015, algorithm 1). */
+export function stepScalars(
+  settings: OptimizerSettings,
+  step: number,
+  learningRate: number,
+): Record<StepScalar, number> {
+  return {
+    learningRate,
+    correction1: 1 - settings.beta1 ** step,
+    correction2: 1 - settings.beta2 ** step,
+  };
+}
+
+/** How a parameter is updated: matrices of the layers may use Muon, everything decays only if it is a matrix. */
+export interface ParameterRule {
+  readonly rule: 'adamw' | 'muon';
+  readonly decay: number;
+  /** Names of the state tensors, each of the parameter's shape. */
+  readonly state: readonly string[];
+}
+
+export function ruleFor(name: string, shape: readonly number[], settings: OptimizerSettings): ParameterRule {
+  const isMatrix = shape.length === 2;
+  const isEmbedding = name.includes('embed_tokens') || name.includes('lm_head');
+  // Decay pulls matrices only; gains and biases keep their scale (GPT-3, Brown et al. 2020, appendix B).
+  const decay = isMatrix ? settings.weightDecay : 0;
+  if (settings.name === 'muon' && isMatrix && !isEmbedding)
+    return { rule: 'muon', decay, state: ['momentum'] };
+  if (settings.name !== 'adamw' && settings.name !== 'muon') {
+    throw new ConfigError(`Unknown optimizer "${settings.name as string}". Choose adamw or muon.`);
+  }
+  return { rule: 'adamw', decay, state: ['first', 'second'] };
+}
+
+export interface Update {
+  readonly parameter: Tensor;
+  readonly state: Readonly<Record<string, Tensor>>;
+}
+
+/** The next value of one parameter. `clip` is the factor that clipping puts on the gradient. */
+export function update(
+  rule: ParameterRule,
+  settings: OptimizerSettings,
+  parameter: Tensor,
+  gradient: Tensor,
+  state: Readonly<Record<string, Tensor>>,
+  clip: Tensor,
+  scalars: Readonly<Record<StepScalar, Tensor>>,
+): Update {
+  return rule.rule === 'muon'
+    ? muon(rule, settings, parameter, gradient, state, clip, scalars)
+    : adamw(rule, settings, parameter, gradient, state, clip, scalars);
+}
+
+/**
+ * AdamW (Loshchilov and Hutter 2019): m and v are moving averages of g and g^2, bias-corrected;
+ * p <- p (1 - lr decay) - lr mhat / (sqrt(vhat) + eps). Arranged so that scalars are combined first and
+ * each tensor is passed over as few times as possible.
+ */
+function adamw(
+  rule: ParameterRule,
+  settings: OptimizerSettings,
+  parameter: Tensor,
+  gradient: Tensor,
+  state: Readonly<Record<string, Tensor>>,
+  clip: Tensor,
+  { learningRate, correction1, correction2 }: Readonly<Record<StepScalar, Tensor>>,
+): Update {
+  const { beta1, beta2, epsilon } = settings;
+  const first = add(scale(state.first!, beta1), mul(gradient, scale(clip, 1 - beta1)));
+  const second = add(scale(state.second!, beta2), mul(square(gradient), scale(square(clip), 1 - beta2)));
+  // lr mhat / (sqrt(vhat) + eps) = (lr sqrt(c2) / c1) m / (sqrt(v) + eps sqrt(c2)).
+  const root2 = sqrt(correction2);
+  const direction = div(first, add(sqrt(second), scale(root2, epsilon)));
+  const stepped = mul(direction, div(mul(learningRate, root2), correction1));
+  return { parameter: sub(decayed(parameter, rule, learningRate), stepped), state: { first, second } };
+}
+
+function decayed(parameter: Tensor, rule: ParameterRule, learningRate: Tensor): Tensor {
+  return rule.decay === 0 ? parameter : mul(parameter, sub(scalar(1), scale(learningRate, rule.decay)));
+}
+
+/**
+ * Muon (Jordan et al. 2024): the momentum of a matrix, orthogonalised by five Newton-Schulz iterations,
+ * Nesterov form, scaled by sqrt(max(1, rows / columns)).
+ */
+function muon(
+  rule: ParameterRule,
+  settings: OptimizerSettings,
+  parameter: Tensor,
+  gradient: Tensor,
+  state: Readonly<Record<string, Tensor>>,
+  clip: Tensor,
+  { learningRate }: Readonly<Record<StepScalar, Tensor>>,
+): Update {
+  const clipped = mul(gradient, clip);
+  const momentum = add(scale(state.momentum!, settings.momentum), clipped);
+  const nesterov = add(clipped, scale(momentum, settings.momentum));
+  const [rows, columns] = parameter.shape as [number, number];
+  const rate = scale(learningRate, settings.muonFactor * Math.sqrt(Math.max(1, rows / columns)));
+  const shaped = orthogonalise(nesterov);
+  return { parameter: sub(decayed(parameter, rule, learningRate), mul(shaped, rate)), state: { momentum } };
+}
+
+/** The nearest matrix with all singular values near 1: quintic Newton-Schulz, coefficients of Jordan et al. */
+export function orthogonalise(matrix: Tensor): Tensor {
+  const [rows, columns] = matrix.shape as [number, number];
+  const tall = rows > columns;
+  let x = tall ? transpose(matrix) : matrix;
+  x = div(x, add(sqrt(sum(square(x))), scalar(1e-7)));
+  const [a, b, c] = [3.4445, -4.775, 2.0315];
+  for (let i = 0; i < 5; i++) {
+    const gram = matmul(x, x, { transposeB: true });
+    const polynomial = add(scale(gram, b), scale(matmul(gram, gram), c));
+    x = add(scale(x, a), matmul(polynomial, x));
+  }
+  return tall ? transpose(x) : x;
+}
