@@ -32,6 +32,8 @@ export interface BpeModel {
   normalizer?: 'NFC' | 'NFKC' | null;
   /** A chunk that is a token as a whole is that token, whether or not merges lead to it. */
   ignoreMerges?: boolean;
+  /** `post_processor` of the file this came from, kept so that it can be written again; never applied. */
+  postProcessor?: unknown;
 }
 
 const MAX_CACHED_CHUNKS = 1 << 17;
@@ -46,6 +48,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly preTokenizer: PreTokenizer;
   readonly normalizer: 'NFC' | 'NFKC' | null;
   readonly ignoreMerges: boolean;
+  readonly postProcessor: unknown;
   readonly #bytes: Uint8Array[];
   readonly #isOrdinary: Uint8Array;
   readonly #specialIds: ReadonlySet<number>;
@@ -67,6 +70,7 @@ export class BpeTokenizer implements Tokenizer {
     this.preTokenizer = model.preTokenizer;
     this.normalizer = model.normalizer ?? null;
     this.ignoreMerges = model.ignoreMerges ?? false;
+    this.postProcessor = model.postProcessor;
     this.merges = new MergeTable(model.merges);
     this.vocabSize = model.addedTokens.reduce(
       (size, token) => Math.max(size, token.id + 1),

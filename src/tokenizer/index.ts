@@ -25,6 +25,7 @@ export {
   type PreTokenizerName,
   preTokenizerOf,
 } from './pre-tokenizer.ts';
+export { SentencePieceBpe } from './sentencepiece-bpe.ts';
 export { TextStream } from './text-stream.ts';
 export {
   type DecodeOptions,
@@ -33,3 +34,11 @@ export {
   type Tokenizer,
   TokenizerError,
 } from './tokenizer.ts';
+export {
+  chatFormatOf,
+  DEFAULT_TOKENIZER_CONFIG,
+  formatTokenizerConfig,
+  parseTokenizerConfig,
+  type TokenizerConfig,
+} from './tokenizer-config.ts';
+export { formatTokenizerJson, parseTokenizerJson, tokenizerJsonOf } from './tokenizer-json.ts';

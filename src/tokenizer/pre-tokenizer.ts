@@ -1,8 +1,9 @@
 /**
  * Pre-tokenization: where a text is cut before merges run, so that no token crosses from one word into the
  * next. A pre-tokenizer is a pattern; what it does not match is a chunk too (the "isolated" behaviour of
- * `tokenizer.json`), so chunks joined are the text. The named ones come with a fast scanner and with the name
- * by which llama.cpp knows the same pattern.
+ * `tokenizer.json`), so chunks joined are the text. Several patterns cut one after the other, each within the
+ * chunks of the one before. The named ones come with a fast scanner and with the name by which llama.cpp knows
+ * the same pattern.
  */
 import { ConfigError } from '../core/errors.ts';
 import { type ChunkScanner, cl100kScanner, gpt2Scanner } from './chunk-scanners.ts';
@@ -10,8 +11,8 @@ import { compilePattern } from './pattern-translation.ts';
 
 export interface PreTokenizer {
   readonly name: PreTokenizerName | 'custom';
-  /** As written to `tokenizer.json`; '' when the text is not cut. */
-  readonly pattern: string;
+  /** As written to `tokenizer.json`; none when the text is not cut. */
+  readonly patterns: readonly string[];
   /** `tokenizer.ggml.pre` of a GGUF file, or null when llama.cpp has no such pattern. */
   readonly llamaCppPre: string | null;
   /** llama.cpp's name implies that a chunk found whole in the vocabulary is not merged piecewise. */
@@ -61,42 +62,64 @@ function preset(
   scan: ChunkScanner,
   alternatives: string[],
 ): PreTokenizer {
-  return { name, pattern: alternatives.join('|'), llamaCppPre, ignoreMerges, scanner: () => scan };
+  return { name, patterns: [alternatives.join('|')], llamaCppPre, ignoreMerges, scanner: () => scan };
 }
 
 /** A preset by name, or a pattern of one's own. A pattern equal to a preset's gives the preset. */
 export function preTokenizerOf(choice: PreTokenizerName | { pattern: string }): PreTokenizer {
-  if (typeof choice === 'string') {
-    if (!Object.hasOwn(PRESETS, choice)) {
-      throw new ConfigError(
-        `Pre-tokenizer ${JSON.stringify(choice)} is unknown: expected one of ${PRE_TOKENIZER_NAMES.join(', ')}, ` +
-          "or a pattern of your own as { pattern: '...' }.",
-      );
-    }
-    return PRESETS[choice];
+  if (typeof choice !== 'string') return preTokenizerOfPatterns([choice.pattern]);
+  if (!Object.hasOwn(PRESETS, choice)) {
+    throw new ConfigError(
+      `Pre-tokenizer ${JSON.stringify(choice)} is unknown: expected one of ${PRE_TOKENIZER_NAMES.join(', ')}, ` +
+        "or a pattern of your own as { pattern: '...' }.",
+    );
   }
-  for (const known of Object.values(PRESETS)) if (known.pattern === choice.pattern) return known;
-  return patternPreTokenizer(choice.pattern);
+  return PRESETS[choice];
 }
 
-/** Does not cut at all: the whole text is one chunk. */
-export const WHOLE_TEXT: PreTokenizer = {
-  name: 'custom',
-  pattern: '',
-  llamaCppPre: null,
-  ignoreMerges: false,
-  scanner: () => (text) => text.length,
-};
+/** GPT-2's pattern, for files that name it without writing it down. */
+export const GPT2_PATTERN = PRESETS.gpt2.patterns[0]!;
 
-/** Cuts by the pattern itself, with the regular expression engine. */
-export function patternPreTokenizer(pattern: string): PreTokenizer {
-  const compiled = compilePattern(pattern);
+/** The preset that cuts as these patterns do one after the other, else the patterns themselves. */
+export function preTokenizerOfPatterns(patterns: readonly string[]): PreTokenizer {
+  if (patterns.length === 2 && patterns[0] === '\\p{N}' && patterns[1] === GPT2_PATTERN)
+    return PRESETS['gpt2-digits'];
+  for (const known of Object.values(PRESETS)) {
+    if (patterns.length === 1 && known.patterns[0] === patterns[0]) return known;
+  }
+  return patternPreTokenizer(patterns);
+}
+
+/** Cuts by the patterns themselves, with the regular expression engine. No patterns: the text is not cut. */
+export function patternPreTokenizer(patterns: readonly string[]): PreTokenizer {
+  const compiled = patterns.map((pattern) => compilePattern(pattern));
   return {
     name: 'custom',
-    pattern,
+    patterns,
     llamaCppPre: null,
     ignoreMerges: false,
-    scanner: () => regExpScanner(new RegExp(compiled)),
+    scanner: () =>
+      compiled.reduce<ChunkScanner>(
+        (outer, expression) => within(outer, () => regExpScanner(new RegExp(expression))),
+        (text) => text.length,
+      ),
+  };
+}
+
+/** Cuts each chunk of `outer` as a text of its own. */
+function within(outer: ChunkScanner, makeInner: () => ChunkScanner): ChunkScanner {
+  let inner = makeInner();
+  let chunk = '';
+  let chunkStart = 0;
+  let chunkEnd = 0;
+  return (text, start) => {
+    if (start === 0 || start >= chunkEnd) {
+      chunkStart = start;
+      chunkEnd = outer(text, start);
+      chunk = text.slice(chunkStart, chunkEnd);
+      inner = makeInner();
+    }
+    return chunkStart + inner(chunk, start - chunkStart);
   };
 }
 
