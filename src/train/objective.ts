@@ -3,6 +3,7 @@
  * each batch into feeds; the trainer knows nothing of language models, pairs or rewards.
  */
 
+import type { TokenBatch } from '../data/token-batch.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { causalMask, logits, segmentMask, transformer } from '../model/transformer.ts';
 import type { Feed } from '../runtime/device.ts';
@@ -24,17 +25,6 @@ export interface Objective<Batch> {
   numItems(batch: Batch): number;
   /** Tokens that the model reads in the batch, padding included: what speed is counted by. */
   numTokens(batch: Batch): number;
-}
-
-/** A batch of token rows, row-major [B, T]. `targets` are the ids one position later. */
-export interface TokenBatch {
-  readonly inputIds: Int32Array;
-  readonly targets: Int32Array;
-  /** 1 where the target counts. */
-  readonly lossMask: Float32Array;
-  /** Which document or conversation a position belongs to within its row; 0 is padding. */
-  readonly segmentIds: Int32Array;
-  readonly positions: Int32Array;
 }
 
 export interface LanguageModelShape {
@@ -78,7 +68,7 @@ export function languageModelObjective(
       lossMask: batch.lossMask,
       ...(shape.segments && { segmentIds: Float32Array.from(batch.segmentIds) }),
     }),
-    numItems: (batch) => batch.lossMask.reduce((total, weight) => total + weight, 0),
+    numItems: (batch) => batch.numTargets,
     numTokens: () => B * T,
   };
 }
