@@ -4,15 +4,7 @@
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
 import { messageOf, PlinthError } from '../core/errors.ts';
-import {
-  compile,
-  type DType,
-  input,
-  type Program,
-  reshape,
-  type TensorData,
-  type TensorSpec,
-} from '../tensor/index.ts';
+import { compile, type DType, type Program, type TensorData, type TensorSpec } from '../tensor/index.ts';
 import type {
   Device,
   DeviceTensor,
@@ -22,6 +14,7 @@ import type {
   HostArray,
   OperatorTime,
 } from './device.ts';
+import { OrtTransfer } from './ort-transfer.ts';
 
 export interface OrtBackend {
   readonly name: Device['name'];
@@ -38,9 +31,11 @@ export interface OrtBackend {
 /** A value held by ONNX Runtime. */
 class OrtValue implements DeviceTensor {
   readonly tensor: OrtTensor;
+  readonly #transfer: OrtTransfer;
 
-  constructor(tensor: OrtTensor) {
+  constructor(tensor: OrtTensor, transfer: OrtTransfer) {
     this.tensor = tensor;
+    this.#transfer = transfer;
   }
 
   get shape(): readonly number[] {
@@ -52,8 +47,8 @@ class OrtValue implements DeviceTensor {
   }
 
   async read(): Promise<TensorData> {
-    if (this.tensor.location === 'cpu') return this.tensor.data as TensorData;
-    return (await this.tensor.getData(false)) as TensorData;
+    const host = this.tensor.location === 'cpu' ? this.tensor : await this.#transfer.toHost(this.tensor);
+    return host.data as TensorData;
   }
 
   dispose(): void {
@@ -62,22 +57,27 @@ class OrtValue implements DeviceTensor {
 }
 
 export function ortDevice(backend: OrtBackend): Device {
-  const device: Device = {
+  const transfer = new OrtTransfer(backend.target, backend.createSession);
+  return {
     name: backend.name,
     target: backend.target,
     numThreads: backend.numThreads,
-    load: (program, options = {}) => load(backend, program, options),
+    load: (program, options = {}) => load(backend, transfer, program, options),
     compile: (outputs, { keepOnDevice, profile, ...options } = {}) =>
-      load(backend, compile(outputs, { ...options, target: backend.target }), {
+      load(backend, transfer, compile(outputs, { ...options, target: backend.target }), {
         ...(keepOnDevice && { keepOnDevice }),
         ...(profile && { profile }),
       }),
-    upload: (values) => upload(backend, device, values),
+    upload: (values) => upload(backend, transfer, values),
   };
-  return device;
 }
 
-async function load(backend: OrtBackend, program: Program, options: ExecutableOptions): Promise<Executable> {
+async function load(
+  backend: OrtBackend,
+  transfer: OrtTransfer,
+  program: Program,
+  options: ExecutableOptions,
+): Promise<Executable> {
   if (program.target !== backend.target) {
     throw new PlinthError(
       'runtime',
@@ -85,8 +85,15 @@ async function load(backend: OrtBackend, program: Program, options: ExecutableOp
         `Compile it with device.compile(...) or { target: '${backend.target}' }.`,
     );
   }
-  const kept = backend.keepsBuffers ? (options.keepOnDevice ?? []) : [];
   const names = Object.keys(program.outputs);
+  const unknown = options.keepOnDevice?.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new PlinthError(
+      'runtime',
+      `keepOnDevice: the program has no output "${unknown}". Its outputs: ${names.join(', ')}.`,
+    );
+  }
+  const kept = backend.keepsBuffers ? (options.keepOnDevice ?? []) : [];
   const sessionOptions: InferenceSession.SessionOptions = {
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
@@ -109,17 +116,19 @@ async function load(backend: OrtBackend, program: Program, options: ExecutableOp
       },
     );
   }
-  return new OrtExecutable(backend, program, session);
+  return new OrtExecutable(backend, transfer, program, session);
 }
 
 class OrtExecutable implements Executable {
   readonly program: Program;
   readonly #backend: OrtBackend;
+  readonly #transfer: OrtTransfer;
   readonly #session: InferenceSession;
 
-  constructor(backend: OrtBackend, program: Program, session: InferenceSession) {
+  constructor(backend: OrtBackend, transfer: OrtTransfer, program: Program, session: InferenceSession) {
     this.program = program;
     this.#backend = backend;
+    this.#transfer = transfer;
     this.#session = session;
   }
 
@@ -129,7 +138,7 @@ class OrtExecutable implements Executable {
   ): Promise<Record<string, DeviceTensor>> {
     const { inputs } = this.program;
     for (const name of Object.keys(feeds)) {
-      if (!(name in inputs)) {
+      if (!Object.hasOwn(inputs, name)) {
         throw new PlinthError(
           'runtime',
           `run: the program has no input "${name}". Its inputs: ${Object.keys(inputs).join(', ')}.`,
@@ -146,6 +155,13 @@ class OrtExecutable implements Executable {
         );
       tensors[name] = this.#tensorOf(name, feed, inputs[name]!);
     }
+    const unknown = outputs.find((name) => !Object.hasOwn(this.program.outputs, name));
+    if (unknown !== undefined) {
+      throw new PlinthError(
+        'runtime',
+        `run: the program has no output "${unknown}". Its outputs: ${Object.keys(this.program.outputs).join(', ')}.`,
+      );
+    }
     let results: InferenceSession.OnnxValueMapType;
     try {
       results = await this.#session.run(tensors, outputs as string[]);
@@ -154,37 +170,19 @@ class OrtExecutable implements Executable {
         cause: error,
       });
     }
-    return Object.fromEntries(outputs.map((name) => [name, new OrtValue(results[name] as OrtTensor)]));
+    return Object.fromEntries(
+      outputs.map((name) => [name, new OrtValue(results[name] as OrtTensor, this.#transfer)]),
+    );
   }
 
   #tensorOf(name: string, feed: Feed, spec: TensorSpec): OrtTensor {
-    if (feed instanceof OrtValue) return feed.tensor;
-    const bare = ArrayBuffer.isView(feed);
-    const data = bare ? feed : (feed as HostArray).data;
-    const shape = bare ? (spec.shape as readonly number[]) : (feed as HostArray).shape;
-    if (bare && spec.shape.some((dim) => typeof dim !== 'number')) {
-      throw new PlinthError(
-        'runtime',
-        `run: input "${name}" has sizes known only now, [${spec.shape.join(', ')}]; feed { data, shape }.`,
-      );
+    if (feed instanceof OrtValue) {
+      checkFeed(name, spec, feed.shape, feed.dtype, sizeOfShape(feed.shape));
+      return feed.tensor;
     }
-    const fits =
-      shape.length === spec.shape.length &&
-      spec.shape.every((dim, i) => typeof dim !== 'number' || dim === shape[i]);
-    const size = shape.reduce((product, dim) => product * dim, 1);
-    if (!fits || size !== data.length) {
-      throw new PlinthError(
-        'runtime',
-        `run: input "${name}" wants [${spec.shape.join(', ')}] ${spec.dtype}, got ${data.length} values as [${shape.join(', ')}].`,
-      );
-    }
-    try {
-      return this.#backend.createTensor(spec.dtype, data, shape);
-    } catch (error) {
-      throw new PlinthError('runtime', `run: input "${name}" (${spec.dtype}): ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
+    const { data, shape } = hostArray(name, feed as TensorData | HostArray, spec);
+    checkFeed(name, spec, shape, dtypeOf(data), data.length);
+    return this.#backend.createTensor(spec.dtype, data, shape);
   }
 
   async endProfiling(): Promise<OperatorTime[]> {
@@ -202,36 +200,68 @@ class OrtExecutable implements Executable {
   }
 }
 
-async function upload(
-  backend: OrtBackend,
-  device: Device,
-  values: Readonly<Record<string, HostArray>>,
-): Promise<Record<string, DeviceTensor>> {
-  const names = Object.keys(values);
-  if (!backend.keepsBuffers || names.length === 0) {
-    return Object.fromEntries(
-      names.map((name) => {
-        const { data, shape } = values[name]!;
-        return [name, new OrtValue(backend.createTensor(dtypeOf(data), data, shape))];
-      }),
+const sizeOfShape = (shape: readonly number[]) => shape.reduce((product, dim) => product * dim, 1);
+
+function hostArray(name: string, feed: TensorData | HostArray, spec: TensorSpec): HostArray {
+  if (!ArrayBuffer.isView(feed)) {
+    if (ArrayBuffer.isView(feed?.data) && Array.isArray(feed.shape)) return feed;
+    throw new PlinthError(
+      'runtime',
+      `run: input "${name}" must be a typed array, { data, shape } or a value that a run returned.`,
     );
   }
-  // A program that hands its inputs through; the flattening keeps its outputs distinct from its inputs.
-  const outputs = Object.fromEntries(
-    names.map((name) => {
-      const { data, shape } = values[name]!;
-      return [`${name}.device`, reshape(reshape(input(name, shape, dtypeOf(data)), [-1]), shape)];
-    }),
-  );
-  const executable = await device.compile(outputs, { keepOnDevice: Object.keys(outputs), optimize: false });
-  const results = await executable.run(values);
-  return Object.fromEntries(names.map((name) => [name, results[`${name}.device`]!]));
+  if (spec.shape.some((dim) => typeof dim !== 'number')) {
+    throw new PlinthError(
+      'runtime',
+      `run: input "${name}" has sizes known only now, [${spec.shape.join(', ')}]; feed { data, shape }.`,
+    );
+  }
+  return { data: feed, shape: spec.shape as readonly number[] };
 }
 
-function dtypeOf(data: TensorData): DType {
+function checkFeed(
+  name: string,
+  spec: TensorSpec,
+  shape: readonly number[],
+  dtype: DType | undefined,
+  length: number,
+): void {
+  const fits =
+    shape.length === spec.shape.length &&
+    spec.shape.every((dim, i) => (typeof dim === 'number' ? dim === shape[i] : Number.isInteger(shape[i])));
+  if (fits && sizeOfShape(shape) === length && dtype === spec.dtype) return;
+  throw new PlinthError(
+    'runtime',
+    `run: input "${name}" wants [${spec.shape.join(', ')}] ${spec.dtype}, got ${length} values ` +
+      `as [${shape.join(', ')}] ${dtype ?? 'of an unknown type'}.`,
+  );
+}
+
+async function upload(
+  backend: OrtBackend,
+  transfer: OrtTransfer,
+  values: Readonly<Record<string, HostArray>>,
+): Promise<Record<string, DeviceTensor>> {
+  const uploaded: Record<string, DeviceTensor> = {};
+  for (const [name, { data, shape }] of Object.entries(values)) {
+    const dtype = dtypeOf(data);
+    if (!dtype || sizeOfShape(shape) !== data.length) {
+      throw new PlinthError(
+        'runtime',
+        `upload: "${name}" has ${data.length} values for a shape [${shape.join(', ')}]` +
+          `${dtype ? '' : ' and no known element type'}.`,
+      );
+    }
+    const tensor = backend.createTensor(dtype, data, shape);
+    uploaded[name] = new OrtValue(backend.keepsBuffers ? await transfer.toDevice(tensor) : tensor, transfer);
+  }
+  return uploaded;
+}
+
+function dtypeOf(data: TensorData): DType | undefined {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Int32Array) return 'int32';
   if (data instanceof BigInt64Array) return 'int64';
   if (data instanceof Uint16Array) return 'float16';
-  return 'bool';
+  return data instanceof Uint8Array ? 'bool' : undefined;
 }
