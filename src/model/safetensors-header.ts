@@ -182,12 +182,12 @@ class HeaderReader {
   }
 }
 
-/** Elements of a shape; undefined when the product leaves the range of exact integers. */
+/** Elements of a shape; undefined for a negative or fractional size, or a product beyond 2^53 - 1. */
 export function numElements(shape: readonly number[]): number | undefined {
   let product = 1;
   for (const size of shape) {
     product *= size;
-    if (!Number.isSafeInteger(product)) return undefined;
+    if (!Number.isSafeInteger(size) || size < 0 || !Number.isSafeInteger(product)) return undefined;
   }
   return product;
 }
@@ -319,9 +319,7 @@ export function encodeSafetensorsHeader(
       );
     }
     names.add(name);
-    const isShape =
-      shape.length <= MAX_RANK && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
-    const elements = isShape ? numElements(shape) : undefined;
+    const elements = shape.length <= MAX_RANK ? numElements(shape) : undefined;
     if (elements === undefined)
       throw new FormatError(`Tensor ${quoteName(name)} has no possible shape: [${shape}].`);
     const end = at + elements * ELEMENT_BYTES[dtype];

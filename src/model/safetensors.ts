@@ -81,8 +81,10 @@ export function checkTensorInput({ name, dtype, shape, data }: TensorInput): voi
       `Tensor ${quoteName(name)}: float32 values cannot be stored as ${dtype}; pass raw bytes.`,
     );
   }
-  const expected =
-    elements === undefined ? Number.NaN : isFloats ? elements : elements * ELEMENT_BYTES[dtype];
+  if (elements === undefined) {
+    throw new FormatError(`Tensor ${quoteName(name)} has no possible shape: [${shape.join(', ')}].`);
+  }
+  const expected = isFloats ? elements : elements * ELEMENT_BYTES[dtype];
   if (data.length !== expected) {
     throw new FormatError(
       `Tensor ${quoteName(name)}: ${dtype} [${shape.join(', ')}] needs ${expected} ${isFloats ? 'values' : 'bytes'}, got ${data.length}.`,
