@@ -1,0 +1,129 @@
+/**
+ * What a run has to say for itself: plain data, written as `report.json` and drawn as `report.html`.
+ * Shares are between 0 and 1, intervals are 95 % [low, high], losses are nats per token.
+ */
+
+export type Interval = readonly [low: number, high: number];
+
+/** A share of right answers with its interval. */
+export interface Score {
+  readonly value: number;
+  readonly interval: Interval;
+  readonly numCorrect: number;
+  readonly numQuestions: number;
+}
+
+export interface StageReport {
+  readonly stage: string;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly plannedSeconds: number;
+  readonly seconds: number;
+  readonly finalLoss: number;
+  readonly learningRate: number;
+}
+
+export interface LossPoint {
+  readonly step: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  readonly tokensPerSecond: number;
+}
+
+export interface LossCurve {
+  readonly stage: string;
+  readonly points: readonly LossPoint[];
+  readonly validation: readonly { step: number; loss: number; bitsPerByte: number }[];
+}
+
+export interface AnswerSample {
+  readonly kind: 'held-out phrasing' | 'invented name' | 'free';
+  readonly question: string;
+  readonly expected: string;
+  readonly answer: string;
+  readonly correct: boolean;
+}
+
+export interface Report {
+  readonly name: string;
+  readonly description: string;
+  readonly plinthVersion: string;
+  readonly startedAt: string;
+  /** Wall-clock time of all sessions of the run together. */
+  readonly wallSeconds: number;
+  readonly peakRssBytes: number;
+  readonly machine: {
+    readonly cpu: string;
+    readonly numCores: number;
+    readonly memoryBytes: number;
+    readonly platform: string;
+    readonly node: string;
+    readonly runtime: string;
+    readonly device: string;
+    readonly numThreads: number;
+    readonly sgemmGflops: number;
+  };
+  readonly data: {
+    readonly sources: readonly { name: string; licence: string; numRows: number; numFacts: number }[];
+    readonly numFacts: number;
+    readonly numEntities: number;
+    readonly numStatements: number;
+    readonly numQuestions: number;
+    readonly numUnknownQuestions: number;
+    readonly numDocuments: number;
+    readonly numTokens: number;
+    readonly numBytes: number;
+    /** Facts left out, counted by reason. */
+    readonly leftOut: Readonly<Record<string, number>>;
+    readonly evaluation: { readonly numHeldOutPhrasing: number; readonly numUnknown: number };
+  };
+  readonly tokenizer: { readonly vocabSize: number; readonly bytesPerToken: number; readonly trainSeconds: number };
+  readonly model: {
+    readonly architecture: string;
+    readonly numParameters: number;
+    readonly hiddenSize: number;
+    readonly numLayers: number;
+    readonly numHeads: number;
+    readonly numKvHeads: number;
+    readonly intermediateSize: number;
+    readonly contextLength: number;
+    readonly fileBytes: number;
+  };
+  readonly plan: {
+    readonly minutes: number;
+    readonly plannedSeconds: number;
+    readonly plannedTokensPerSecond: number;
+    readonly stages: readonly StageReport[];
+  };
+  readonly train: {
+    readonly steps: number;
+    readonly tokens: number;
+    readonly tokensPerSecond: number;
+    readonly gflops: number;
+    readonly shareOfPeak: number;
+    readonly finalLoss: number;
+  };
+  readonly curves: readonly LossCurve[];
+  readonly evaluation: {
+    readonly bitsPerByte: number;
+    readonly heldOutPhrasing: {
+      readonly exactMatch: number;
+      readonly score: Score;
+      readonly byAttribute: readonly { attribute: string; score: Score }[];
+    };
+    readonly unknown: {
+      /** Share of questions about invented names answered with the sheet's "I don't know". */
+      readonly abstention: number;
+      readonly abstentionScore: Score;
+      /** Share of questions about known facts refused. */
+      readonly falseAbstention: number;
+      readonly falseAbstentionScore: Score;
+    };
+  };
+  readonly samples: readonly AnswerSample[];
+  /** All settings of the run, resolved. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Commands that make this run again, and use it. */
+  readonly commands: readonly string[];
+}
