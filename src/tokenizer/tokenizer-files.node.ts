@@ -2,9 +2,9 @@
  * A tokenizer in a model's folder: `tokenizer.json` and `tokenizer_config.json`. Each file is written beside its
  * place and renamed into it, so a reader never sees half a file and a crash leaves the old one.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '../core/atomic-file.node.ts';
 import { DataError, LimitError, messageOf } from '../core/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import {
@@ -52,29 +52,7 @@ export async function saveTokenizer(
     ['tokenizer_config.json', formatTokenizerConfig(tokenizer, config)],
   ];
   await mkdir(directory, { recursive: true });
-  for (const [name, text] of files) await writeAtomically(join(directory, name), text);
-}
-
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw new DataError(
-      `${path} could not be written: ${messageOf(error)}. What stood there before is unchanged.`,
-      {
-        cause: error,
-      },
-    );
-  }
+  for (const [name, text] of files) await writeFileAtomic(join(directory, name), text);
 }
 
 async function readText(path: string): Promise<string | undefined> {
