@@ -11,6 +11,7 @@ import { ChunkTable } from './chunk-table.ts';
 import { growInt32 } from './growing-arrays.ts';
 import { MergeTable } from './merge-table.ts';
 import type { PreTokenizer } from './pre-tokenizer.ts';
+import { TextUnits } from './text-units.ts';
 import { joinTokenBytes } from './token-bytes.ts';
 import {
   checkTokenId,
@@ -63,6 +64,7 @@ export class BpeTokenizer implements Tokenizer {
   #cachedStarts = new Int32Array(1024);
   #cachedIds = new Int32Array(4096);
   #symbols = new Int32Array(1024);
+  readonly #source = new TextUnits();
 
   /** Throws FormatError when a byte has no token or two entries claim one id. */
   constructor(model: BpeModel) {
@@ -166,26 +168,28 @@ export class BpeTokenizer implements Tokenizer {
   #encodePlain(text: string, ids: number[]): void {
     const nextEnd = this.preTokenizer.scanner();
     const cache = this.#cache;
-    const length = text.length;
+    const source = this.#source.set(text);
+    const { units, length } = source;
     for (let start = 0; start < length; ) {
-      const end = nextEnd(text, start);
+      const end = nextEnd(source, start);
       if (end - start > MAX_CACHED_UNITS) {
-        const count = this.#mergeUnits(text, start, end);
+        const count = this.#mergeUnits(units, start, end);
         for (let i = 0; i < count; i++) ids.push(this.#symbols[i]!);
       } else {
         const size = cache.size;
-        const index = cache.intern(text, start, end);
-        if (index === size) this.#fillCache(text, start, end, index);
+        const index = cache.intern(units, start, end);
+        if (index === size) this.#fillCache(units, start, end, index);
         const last = this.#cachedStarts[index + 1]!;
         for (let i = this.#cachedStarts[index]!; i < last; i++) ids.push(this.#cachedIds[i]!);
         if (cache.size >= MAX_CACHED_CHUNKS) cache.clear();
       }
       start = end;
     }
+    source.release();
   }
 
-  #fillCache(text: string, start: number, end: number, index: number): void {
-    const count = this.#mergeUnits(text, start, end);
+  #fillCache(units: Uint16Array, start: number, end: number, index: number): void {
+    const count = this.#mergeUnits(units, start, end);
     this.#cachedStarts = growInt32(this.#cachedStarts, index + 2);
     const first = this.#cachedStarts[index]!;
     this.#cachedIds = growInt32(this.#cachedIds, first + count);
@@ -193,11 +197,11 @@ export class BpeTokenizer implements Tokenizer {
     this.#cachedStarts[index + 1] = first + count;
   }
 
-  /** Leaves the ids of `text[start, end)` in `#symbols` and returns their number. */
-  #mergeUnits(text: string, start: number, end: number): number {
+  /** Leaves the ids of `units[start, end)` in `#symbols` and returns their number. */
+  #mergeUnits(units: Uint16Array, start: number, end: number): number {
     this.#symbols = growInt32(this.#symbols, 3 * (end - start));
     const symbols = this.#symbols;
-    const numBytes = writeUtf8(text, start, end, symbols);
+    const numBytes = writeUtf8(units, start, end, symbols);
     if (this.ignoreMerges) {
       const key = alphabetFromBytes(Uint8Array.from(symbols.subarray(0, numBytes)));
       const whole = this.#idOfBytes.get(key);

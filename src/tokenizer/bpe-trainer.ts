@@ -7,10 +7,12 @@ import { ConfigError, LimitError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { AddedTokenSplitter } from './added-tokens.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
+import type { ChunkScanner } from './chunk-scanners.ts';
 import { ChunkTable } from './chunk-table.ts';
 import { growFloat64 } from './growing-arrays.ts';
 import { type CountedChunks, learnMerges, type TieBreak } from './merge-learner.ts';
 import { DEFAULT_PRE_TOKENIZER, type PreTokenizerName, preTokenizerOf } from './pre-tokenizer.ts';
+import { TextUnits } from './text-units.ts';
 
 /** End of a document (also padding), and the brackets of a ChatML turn. */
 export const DEFAULT_SPECIAL_TOKENS: readonly string[] = ['<|endoftext|>', '<|im_start|>', '<|im_end|>'];
@@ -102,11 +104,12 @@ function checkOptions(vocabSize: number, specialTokens: readonly string[], minFr
 /** Distinct chunks of all documents with their counts, as UTF-8. */
 function countChunks(
   documents: Iterable<string>,
-  scanner: () => (text: string, start: number) => number,
+  scanner: () => ChunkScanner,
   splitter: AddedTokenSplitter,
   onProgress: EventSink | undefined,
 ): CountedChunks {
   const table = new ChunkTable();
+  const source = new TextUnits();
   let counts = new Float64Array(1024);
   const total = Array.isArray(documents) ? documents.length : Number.NaN;
   let numDocuments = 0;
@@ -115,9 +118,10 @@ function countChunks(
     splitter.split(document, (text, id) => {
       if (id >= 0) return;
       const nextEnd = scanner();
+      source.set(text);
       for (let start = 0; start < text.length; ) {
-        const end = nextEnd(text, start);
-        const chunk = table.intern(text, start, end);
+        const end = nextEnd(source, start);
+        const chunk = table.intern(source.units, start, end);
         counts = growFloat64(counts, chunk + 1);
         counts[chunk]!++;
         start = end;

@@ -11,6 +11,7 @@ export const SPACE = 3;
 export const NEWLINE = 4;
 export const OTHER = 5;
 
+/** By code point; 0 is "not seen yet", and stays so for surrogates, which are looked at in pairs. */
 const CLASSES = new Uint8Array(0x110000);
 const IS_LETTER = /^\p{L}$/u;
 const IS_NUMBER = /^\p{N}$/u;
@@ -29,33 +30,35 @@ function classify(codePoint: number): number {
   return found;
 }
 
-/** Class of the code point at `index`, which must be below `text.length`. */
-export function classAt(text: string, index: number): number {
-  const unit = text.charCodeAt(index);
-  if (unit < 128) return CLASSES[unit]!;
-  const codePoint = unit >= 0xd800 && unit < 0xdc00 ? text.codePointAt(index)! : unit;
+/** Class of the code point at `index`, which must be below `length`. */
+export function classAt(units: Uint16Array, index: number, length: number): number {
+  return CLASSES[units[index]!]! || unseenClassAt(units, index, length);
+}
+
+function unseenClassAt(units: Uint16Array, index: number, length: number): number {
+  const unit = units[index]!;
+  if (unit < 0xd800 || unit >= 0xe000) return classify(unit);
+  if (unitsAt(units, index, length) === 1) return OTHER;
+  const codePoint = 0x10000 + ((unit - 0xd800) << 10) + (units[index + 1]! - 0xdc00);
   return CLASSES[codePoint]! || classify(codePoint);
 }
 
 /** UTF-16 code units of the code point at `index`: 2 for a surrogate pair, else 1. */
-export function unitsAt(text: string, index: number): number {
-  const unit = text.charCodeAt(index);
-  if (unit < 0xd800 || unit >= 0xdc00) return 1;
-  return text.codePointAt(index)! > 0xffff ? 2 : 1;
+export function unitsAt(units: Uint16Array, index: number, length: number): number {
+  if ((units[index]! & 0xfc00) !== 0xd800 || index + 1 >= length) return 1;
+  return (units[index + 1]! & 0xfc00) === 0xdc00 ? 2 : 1;
 }
 
 /** End of the run of `wanted` that begins at `index` (maybe empty). */
-export function runEnd(text: string, index: number, wanted: number): number {
-  const length = text.length;
+export function runEnd(units: Uint16Array, index: number, length: number, wanted: number): number {
   while (index < length) {
-    const unit = text.charCodeAt(index);
-    if (unit < 128) {
-      if (CLASSES[unit] !== wanted) return index;
+    const found = CLASSES[units[index]!]!;
+    if (found === wanted) {
       index++;
       continue;
     }
-    if (classAt(text, index) !== wanted) return index;
-    index += unitsAt(text, index);
+    if (found !== 0 || unseenClassAt(units, index, length) !== wanted) return index;
+    index += unitsAt(units, index, length);
   }
   return index;
 }

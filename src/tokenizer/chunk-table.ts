@@ -1,6 +1,6 @@
 /**
  * A hash table of chunks of text, numbered in the order they were first seen. Keys are stored as UTF-16 code
- * units in one array and looked up by (text, start, end), so a known chunk costs no substring. The encoder's
+ * units in one array and looked up by (units, start, end), so a known chunk costs no substring. The encoder's
  * cache and the trainer's counts are both built on it.
  */
 import { growInt32, growUint16 } from './growing-arrays.ts';
@@ -22,17 +22,17 @@ export class ChunkTable {
     return this.starts[this.size]!;
   }
 
-  /** Number of the chunk `text[start, end)`, or -1. */
-  find(text: string, start: number, end: number): number {
-    return this.#slots[this.#probe(text, start, end, hashUnits(text, start, end))]! - 1;
+  /** Number of the chunk `units[start, end)`, or -1. */
+  find(units: Uint16Array, start: number, end: number): number {
+    return this.#slots[this.#probe(units, start, end, hashUnits(units, start, end))]! - 1;
   }
 
   /** Number of the chunk, added if it is new: then it is the `size` from before the call. */
-  intern(text: string, start: number, end: number): number {
-    const hash = hashUnits(text, start, end);
-    const slot = this.#probe(text, start, end, hash);
+  intern(units: Uint16Array, start: number, end: number): number {
+    const hash = hashUnits(units, start, end);
+    const slot = this.#probe(units, start, end, hash);
     const found = this.#slots[slot]! - 1;
-    return found >= 0 ? found : this.#add(text, start, end, hash, slot);
+    return found >= 0 ? found : this.#add(units, start, end, hash, slot);
   }
 
   /** Chunk `index` as a string. */
@@ -52,7 +52,7 @@ export class ChunkTable {
     this.#slots.fill(0);
   }
 
-  #probe(text: string, start: number, end: number, hash: number): number {
+  #probe(units: Uint16Array, start: number, end: number, hash: number): number {
     const slots = this.#slots;
     const length = end - start;
     let slot = hash & this.#mask;
@@ -63,7 +63,7 @@ export class ChunkTable {
         const first = this.starts[index]!;
         if (this.starts[index + 1]! - first === length) {
           let i = 0;
-          while (i < length && this.units[first + i] === text.charCodeAt(start + i)) i++;
+          while (i < length && this.units[first + i] === units[start + i]!) i++;
           if (i === length) return slot;
         }
       }
@@ -71,14 +71,14 @@ export class ChunkTable {
     }
   }
 
-  #add(text: string, start: number, end: number, hash: number, slot: number): number {
+  #add(units: Uint16Array, start: number, end: number, hash: number, slot: number): number {
     const index = this.size++;
     const first = this.starts[index]!;
     const length = end - start;
     this.units = growUint16(this.units, first + length);
     this.starts = growInt32(this.starts, this.size + 1);
     this.#hashes = growInt32(this.#hashes, this.size);
-    for (let i = 0; i < length; i++) this.units[first + i] = text.charCodeAt(start + i);
+    for (let i = 0; i < length; i++) this.units[first + i] = units[start + i]!;
     this.starts[this.size] = first + length;
     this.#hashes[index] = hash;
     this.#slots[slot] = this.size;
@@ -98,9 +98,9 @@ export class ChunkTable {
   }
 }
 
-function hashUnits(text: string, start: number, end: number): number {
+function hashUnits(units: Uint16Array, start: number, end: number): number {
   let hash = 0x811c9dc5 | 0;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ units[i]!, 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
   return hash ^ (hash >>> 13);
 }

@@ -8,6 +8,7 @@
 import { ConfigError } from '../core/errors.ts';
 import { type ChunkScanner, cl100kScanner, gpt2Scanner } from './chunk-scanners.ts';
 import { compilePattern } from './pattern-translation.ts';
+import { TextUnits } from './text-units.ts';
 
 export interface PreTokenizer {
   readonly name: PreTokenizerName | 'custom';
@@ -101,7 +102,7 @@ export function patternPreTokenizer(patterns: readonly string[]): PreTokenizer {
     scanner: () =>
       compiled.reduce<ChunkScanner>(
         (outer, expression) => within(outer, () => regExpScanner(new RegExp(expression))),
-        (text) => text.length,
+        (source) => source.length,
       ),
   };
 }
@@ -109,14 +110,14 @@ export function patternPreTokenizer(patterns: readonly string[]): PreTokenizer {
 /** Cuts each chunk of `outer` as a text of its own. */
 function within(outer: ChunkScanner, makeInner: () => ChunkScanner): ChunkScanner {
   let inner = makeInner();
-  let chunk = '';
+  const chunk = new TextUnits();
   let chunkStart = 0;
   let chunkEnd = 0;
-  return (text, start) => {
+  return (source, start) => {
     if (start === 0 || start >= chunkEnd) {
       chunkStart = start;
-      chunkEnd = outer(text, start);
-      chunk = text.slice(chunkStart, chunkEnd);
+      chunkEnd = outer(source, start);
+      chunk.set(source.text.slice(chunkStart, chunkEnd));
       inner = makeInner();
     }
     return chunkStart + inner(chunk, start - chunkStart);
@@ -127,7 +128,7 @@ function within(outer: ChunkScanner, makeInner: () => ChunkScanner): ChunkScanne
 function regExpScanner(expression: RegExp): ChunkScanner {
   let matchStart = -1;
   let matchEnd = -1;
-  return (text, start) => {
+  return ({ text }, start) => {
     if (start === 0 || start > matchStart) {
       expression.lastIndex = start;
       let match = expression.exec(text);

@@ -17,7 +17,6 @@ import {
   type Tokenizer,
   textFromUtf8,
 } from './tokenizer.ts';
-import { writeUtf8 } from './utf8.ts';
 
 export const SPACE_MARK = '\u2581';
 
@@ -131,7 +130,8 @@ export class SentencePieceBpe implements Tokenizer {
   #encodeWord(text: string, ids: number[]): void {
     this.#symbols = growInt32(this.#symbols, 3 * text.length);
     const symbols = this.#symbols;
-    const utf8 = new Int32Array(4);
+    const utf8 = new Uint8Array(4);
+    const encoder = new TextEncoder();
     let count = 0;
     for (const character of text) {
       const id = this.#idOfName.get(character);
@@ -139,7 +139,7 @@ export class SentencePieceBpe implements Tokenizer {
         symbols[count++] = id;
         continue;
       }
-      const numBytes = writeUtf8(character, 0, character.length, utf8);
+      const numBytes = encoder.encodeInto(character, utf8).written;
       for (let i = 0; i < numBytes; i++) symbols[count++] = this.#idOfByte[utf8[i]!]!;
     }
     const merged = mergeChunk(symbols, count, this.#merges);

@@ -7,10 +7,10 @@
  * Writes the UTF-8 of `units[start, end)` to `out` from index 0 and returns the number of bytes, at most three
  * for each code unit. Lone surrogates become U+FFFD, as in the WHATWG Encoding standard.
  */
-export function writeUtf8(text: string, start: number, end: number, out: Int32Array): number {
+export function writeUtf8(units: Uint16Array, start: number, end: number, out: Int32Array): number {
   let at = 0;
   for (let i = start; i < end; i++) {
-    let code = text.charCodeAt(i);
+    let code = units[i]!;
     if (code < 0x80) {
       out[at++] = code;
       continue;
@@ -21,7 +21,7 @@ export function writeUtf8(text: string, start: number, end: number, out: Int32Ar
       continue;
     }
     if (code >= 0xd800 && code < 0xe000) {
-      const low = code < 0xdc00 && i + 1 < end ? text.charCodeAt(i + 1) : 0;
+      const low = code < 0xdc00 && i + 1 < end ? units[i + 1]! : 0;
       if (low >= 0xdc00 && low < 0xe000) {
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
         i++;
