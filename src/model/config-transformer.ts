@@ -52,7 +52,7 @@ export interface TransformerConfig {
 
 const MAX_SIZE = 2 ** 31 - 1;
 /** Far beyond any model; keeps a hostile file from asking for endless lists of parameters. */
-export const MAX_LAYERS = 10_000;
+const MAX_LAYERS = 10_000;
 
 const SIZES = [
   ['vocabSize', MAX_SIZE],

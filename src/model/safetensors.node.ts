@@ -71,7 +71,7 @@ async function readFully(
 }
 
 /** An error about a file's content, with the file's path in front. */
-export function inFile(path: string, error: unknown): unknown {
+function inFile(path: string, error: unknown): unknown {
   return error instanceof FormatError
     ? new FormatError(`${path}: ${error.message}`, { cause: error })
     : error;
