@@ -2,14 +2,16 @@
 import { applyOne, broadcastShapes, defineOperator, type Operator, requireSameDType } from '../operator.ts';
 import type { Tensor } from '../tensor.ts';
 
-function defineComparison(name: string, onnx: string): Operator {
+type Lower = Operator['lower'];
+
+function defineComparison(name: string, onnx: string, lower?: Lower): Operator {
   return defineOperator({
     name,
     infer: ([a, b]) => {
       requireSameDType(name, a!, b!);
       return [{ shape: broadcastShapes(name, a!.shape, b!.shape), dtype: 'bool' }];
     },
-    lower: (context, _node, inputs) => context.emit(onnx, inputs),
+    lower: lower ?? ((context, _node, inputs) => context.emit(onnx, inputs)),
   });
 }
 
@@ -19,7 +21,17 @@ const greaterOperator = defineComparison('greater', 'Greater');
 const lessEqualOperator = defineComparison('lessEqual', 'LessOrEqual');
 const greaterEqualOperator = defineComparison('greaterEqual', 'GreaterOrEqual');
 const andOperator = defineComparison('and', 'And');
-const orOperator = defineComparison('or', 'Or');
+const orOperator = defineComparison('or', 'Or', (context, _node, inputs) => {
+  if (context.target !== 'webgpu') return context.emit('Or', inputs);
+  // Or has no WebGPU kernel; And and Not have.
+  return context.emit(
+    'Not',
+    context.emit(
+      'And',
+      inputs.map((x) => context.emit('Not', [x])[0]!),
+    ),
+  );
+});
 const notOperator = defineOperator({
   name: 'not',
   infer: ([x]) => [{ shape: x!.shape, dtype: 'bool' }],
