@@ -1,0 +1,186 @@
+/**
+ * The tokens that may still be chosen, with their scores: what the stages of a sampler chain work on. It
+ * starts as the whole vocabulary in order of ids; stages drop candidates and change scores. What always
+ * holds: at least one candidate, every score finite. Buffers are kept and reused from token to token.
+ */
+import { PlinthError } from '../core/errors.ts';
+
+export class Candidates {
+  /** Token ids; the first `size` count. */
+  ids = new Int32Array(0);
+  /** Scores (logits) of the same places. */
+  scores = new Float64Array(0);
+  size = 0;
+  /** Scores fall (and ids rise between equal scores) from place to place. Otherwise ids rise. */
+  isSorted = false;
+  #otherIds = new Int32Array(0);
+  #otherScores = new Float64Array(0);
+
+  /**
+   * Starts over with a row of logits; -Infinity leaves a token out. Throws PlinthError `not-finite` for NaN
+   * or +Infinity, and when no token is left.
+   */
+  load(logits: ArrayLike<number>): void {
+    const { length } = logits;
+    if (this.ids.length < length) {
+      this.ids = new Int32Array(length);
+      this.scores = new Float64Array(length);
+      this.#otherIds = new Int32Array(length);
+      this.#otherScores = new Float64Array(length);
+    }
+    const { ids, scores } = this;
+    let size = 0;
+    for (let id = 0; id < length; id++) {
+      const score = logits[id]!;
+      if (score === Number.NEGATIVE_INFINITY) continue;
+      if (!(score < Number.POSITIVE_INFINITY)) refuseLogit(id, score);
+      ids[size] = id;
+      scores[size++] = score;
+    }
+    if (size === 0) refuseEmpty(length);
+    this.size = size;
+    this.isSorted = false;
+  }
+
+  /** Place of the first largest score. */
+  argmax(): number {
+    const { scores, size } = this;
+    if (this.isSorted) return 0;
+    let best = 0;
+    for (let i = 1; i < size; i++) if (scores[i]! > scores[best]!) best = i;
+    return best;
+  }
+
+  get maximum(): number {
+    return this.scores[this.argmax()]!;
+  }
+
+  /** Keeps only the candidate at a place. */
+  keepOnly(place: number): void {
+    this.ids[0] = this.ids[place]!;
+    this.scores[0] = this.scores[place]!;
+    this.size = 1;
+    this.isSorted = true;
+  }
+
+  /** Keeps the candidates whose score is at least `threshold`, in their order; at least the largest. */
+  keepAtLeast(threshold: number): void {
+    const { ids, scores } = this;
+    const least = Math.min(threshold, this.maximum);
+    let kept = 0;
+    for (let i = 0; i < this.size; i++) {
+      if (!(scores[i]! >= least)) continue;
+      ids[kept] = ids[i]!;
+      scores[kept++] = scores[i]!;
+    }
+    this.size = kept;
+  }
+
+  /** Keeps the first `size` places. */
+  truncate(size: number): void {
+    this.size = Math.max(1, Math.min(size, this.size));
+  }
+
+  /** Sum of exp(score - maximum). */
+  totalWeight(): number {
+    const { scores, size, maximum } = this;
+    let total = 0;
+    for (let i = 0; i < size; i++) total += Math.exp(scores[i]! - maximum);
+    return total;
+  }
+
+  /**
+   * Keeps the best candidates, sorted, taking them from the best on for as long as `more(score, taken)`
+   * says so. Costs O(size) and O(log size) for each one kept: the vocabulary is never sorted as a whole.
+   */
+  keepBestWhile(more: (score: number, taken: number) => boolean): void {
+    if (this.isSorted) {
+      let taken = 0;
+      while (taken < this.size && more(this.scores[taken]!, taken)) taken++;
+      this.truncate(taken);
+      return;
+    }
+    for (let i = (this.size >> 1) - 1; i >= 0; i--) this.#sift(i, this.size);
+    let left = this.size;
+    let taken = 0;
+    while (left > 0 && (more(this.scores[0]!, taken) || taken === 0)) {
+      this.#otherIds[taken] = this.ids[0]!;
+      this.#otherScores[taken++] = this.scores[0]!;
+      left--;
+      this.ids[0] = this.ids[left]!;
+      this.scores[0] = this.scores[left]!;
+      this.#sift(0, left);
+    }
+    [this.ids, this.#otherIds] = [this.#otherIds, this.ids];
+    [this.scores, this.#otherScores] = [this.#otherScores, this.scores];
+    this.size = taken;
+    this.isSorted = true;
+  }
+
+  /** The score of the k-th best candidate (1 = the best). Looks at each candidate once. */
+  kthScore(k: number): number {
+    if (this.isSorted) return this.scores[Math.min(k, this.size) - 1]!;
+    // A min-heap of the k best scores so far; most candidates fail its first comparison.
+    const { scores, size } = this;
+    const heap = this.#otherScores;
+    const count = Math.min(k, size);
+    for (let i = 0; i < count; i++) heap[i] = scores[i]!;
+    for (let i = (count >> 1) - 1; i >= 0; i--) siftMinimum(heap, i, count);
+    for (let i = count; i < size; i++) {
+      if (scores[i]! <= heap[0]!) continue;
+      heap[0] = scores[i]!;
+      siftMinimum(heap, 0, count);
+    }
+    return heap[0]!;
+  }
+
+  /** Moves place `i` down until no child is better: a heap with the best candidate on top. */
+  #sift(start: number, size: number): void {
+    const { ids, scores } = this;
+    const id = ids[start]!;
+    const score = scores[start]!;
+    let i = start;
+    for (let child = 2 * i + 1; child < size; child = 2 * i + 1) {
+      const right = child + 1;
+      if (right < size && isBefore(scores[right]!, ids[right]!, scores[child]!, ids[child]!)) child = right;
+      if (!isBefore(scores[child]!, ids[child]!, score, id)) break;
+      ids[i] = ids[child]!;
+      scores[i] = scores[child]!;
+      i = child;
+    }
+    ids[i] = id;
+    scores[i] = score;
+  }
+}
+
+function isBefore(score: number, id: number, otherScore: number, otherId: number): boolean {
+  return score > otherScore || (score === otherScore && id < otherId);
+}
+
+function siftMinimum(heap: Float64Array, start: number, size: number): void {
+  const value = heap[start]!;
+  let i = start;
+  for (let child = 2 * i + 1; child < size; child = 2 * i + 1) {
+    if (child + 1 < size && heap[child + 1]! < heap[child]!) child++;
+    if (heap[child]! >= value) break;
+    heap[i] = heap[child]!;
+    i = child;
+  }
+  heap[i] = value;
+}
+
+export function refuseLogit(id: number, value: number): never {
+  throw new PlinthError(
+    'not-finite',
+    `Sampling: the logit of token ${id} is ${value}; expected finite numbers, or -Infinity for tokens that ` +
+      'must not be chosen. The weights are damaged, or training diverged: check the checkpoint.',
+  );
+}
+
+export function refuseEmpty(vocabSize: number): never {
+  throw new PlinthError(
+    'not-finite',
+    `Sampling: none of the ${vocabSize} tokens may be chosen (every logit is -Infinity). ` +
+      'Loosen what forbids tokens: constraints, bans or masks.',
+  );
+}

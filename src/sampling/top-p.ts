@@ -1,0 +1,33 @@
+/**
+ * Nucleus sampling (Holtzman et al. 2020): keeps the smallest set of best candidates whose probability is at
+ * least p, the one that crosses p included. p of 0 keeps the best alone, p of 1 keeps all.
+ */
+import { checkSetting, type StageKind } from './stage.ts';
+
+export interface TopPSettings {
+  readonly stage: 'top-p';
+  readonly p: number;
+  /** Keep at least so many. Default 1. */
+  readonly minKeep?: number;
+}
+
+export const topPStage: StageKind<TopPSettings> = {
+  create({ p, minKeep = 1 }) {
+    checkSetting('top-p', 'p', p, 0, 1);
+    checkSetting('top-p', 'minKeep', minKeep, 0, Number.MAX_SAFE_INTEGER, true);
+    return {
+      keepsFirstMaximum: true,
+      apply: (candidates) => {
+        if (p >= 1) return;
+        const { maximum } = candidates;
+        const enough = p * candidates.totalWeight();
+        let weight = 0;
+        candidates.keepBestWhile((score, taken) => {
+          if (weight >= enough && taken >= Math.max(1, minKeep)) return false;
+          weight += Math.exp(score - maximum);
+          return true;
+        });
+      },
+    };
+  },
+};
