@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/**
+ * Starts the command line: from `src/` in a checkout (TypeScript is read by tsx, nothing has to be built), else
+ * from `dist/`. Knows nothing of commands.
+ */
+import { existsSync } from 'node:fs';
+
+const source = new URL('../src/cli/main.ts', import.meta.url);
+const isCheckout = existsSync(source);
+if (isCheckout) {
+  const { register } = await import('tsx/esm/api');
+  // The settings of whatever folder the user stands in say nothing about how to read our files.
+  register({ tsconfig: false });
+}
+const { main } = await import(
+  isCheckout ? source.href : new URL('../dist/cli/main.js', import.meta.url).href
+);
+process.exitCode = await main(process.argv.slice(2), { isCheckout });

@@ -1,0 +1,119 @@
+/** `plinth run`: a recipe from start to report, then a talk with the model. */
+import { relative, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import type { RecipeSettings } from '../../recipe/recipe.ts';
+import type { Installation } from '../installation.node.ts';
+import { listenForInterrupt } from '../interrupt.node.ts';
+import { collect, positiveInteger, quantity, wholeNumber } from '../option-values.ts';
+
+interface RunFlags {
+  minutes?: number;
+  flops?: number;
+  params?: number;
+  seed?: number;
+  out?: string;
+  device: 'cpu' | 'webgpu' | 'cuda';
+  threads?: number;
+  profile?: boolean;
+  fresh?: boolean;
+  set?: string[];
+  json?: boolean;
+  chat: boolean;
+}
+
+const EXAMPLES = `
+RECIPE is a name (recipes/NAME.ts in this folder, or one that ships with Plinth: atlas) or a path to a .ts or .js
+file whose default export is a recipe.
+
+The run's folder holds everything: settings, checkpoints, the model, metrics and the report. Ctrl-C stops cleanly;
+the same command goes on from there. A finished run is not trained again unless --fresh is given.
+
+Examples:
+  $ plinth run atlas
+  $ plinth run atlas --minutes 2 --seed 7 --out /tmp/atlas
+  $ plinth run ./recipes/fruit.ts --set vocabSize=1024 --set pretrainOptimizer.learningRate=0.002
+  $ plinth run atlas --no-chat --json > result.json`;
+
+export function runCommand(installation: Installation): Command {
+  return new Command('run')
+    .summary('train a model by a recipe')
+    .description('Train a model by a recipe: data, tokenizer, pre-training, finetuning, evaluation, report.')
+    .argument('<recipe>', 'name or path of a recipe')
+    .option(
+      '--minutes <number>',
+      'how long the whole run may take on this machine; sets everything else',
+      quantity,
+    )
+    .option(
+      '--flops <number>',
+      'training budget in floating-point operations instead of minutes (2e13, 50T)',
+      quantity,
+    )
+    .option('--params <number>', 'number of parameters to aim at (800k, 1.5M)', quantity)
+    .option('--seed <number>', 'seed of every random draw', wholeNumber)
+    .option('--out <folder>', 'folder of the run (default: runs/NAME)')
+    .addOption(
+      new Option('--device <name>', 'where to compute').choices(['cpu', 'webgpu', 'cuda']).default('cpu'),
+    )
+    .option('--threads <number>', 'threads of the CPU (default: all cores)', positiveInteger)
+    .option('--profile', 'measure the time by operator')
+    .option('--fresh', 'begin anew, discarding what the folder holds of this run')
+    .option('--set <key=value>', 'override one setting that the plan derives; may be repeated', collect)
+    .option('--json', 'print the result as one line of JSON, progress on stderr')
+    .option('--no-chat', 'do not talk to the model at the end')
+    .addHelpText('after', EXAMPLES)
+    .action((recipe: string, flags: RunFlags) => run(recipe, flags, installation));
+}
+
+async function run(name: string, flags: RunFlags, installation: Installation): Promise<void> {
+  const [{ loadRecipe }, { parseSettings }, { openProgress }] = await Promise.all([
+    import('../load-recipe.node.ts'),
+    import('../settings-override.ts'),
+    import('../progress/progress.ts'),
+  ]);
+  const overrides = parseSettings(flags.set ?? []) as Partial<RecipeSettings>;
+  const { recipe } = await loadRecipe(name, installation);
+  const folder = resolve(flags.out ?? `runs/${recipe.name}`);
+  const { runRecipe } = await import('../../recipe/run.node.ts');
+
+  const progress = openProgress({ title: `plinth run ${recipe.name}` });
+  using interrupt = listenForInterrupt(() =>
+    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
+  );
+  let result: Awaited<ReturnType<typeof runRecipe>>;
+  try {
+    result = await runRecipe(recipe, {
+      folder,
+      minutes: flags.minutes,
+      flops: flags.flops,
+      params: flags.params,
+      seed: flags.seed,
+      device: flags.device,
+      numThreads: flags.threads,
+      overrides,
+      profile: flags.profile,
+      fresh: flags.fresh,
+      onEvent: progress.onEvent,
+      signal: interrupt.signal,
+    });
+  } finally {
+    progress.close();
+  }
+  interrupt[Symbol.dispose]();
+
+  const { modelFolder, report } = result;
+  if (flags.json) {
+    process.stdout.write(`${JSON.stringify({ folder: result.folder, modelFolder, report })}\n`);
+    return;
+  }
+  const { reportSummary } = await import('../../recipe/report/text.ts');
+  const shown = relative(process.cwd(), result.folder) || '.';
+  process.stdout.write(
+    `\n${reportSummary(report)}\n\nReport  ${shown}/report.html\nModel   ${shown}/model\n`,
+  );
+  if (flags.chat && process.stdin.isTTY && process.stdout.isTTY) {
+    const { chatWithFolder } = await import('../chat-session.node.ts');
+    process.stdout.write('\n');
+    await chatWithFolder(modelFolder, { device: flags.device });
+  }
+}
