@@ -6,6 +6,14 @@ export {
   packBestFit,
 } from './conversation-batches.ts';
 export {
+  concatenateReaders,
+  type Document,
+  type Reader,
+  ReadReport,
+  readerOf,
+  type SkippedRecord,
+} from './document.ts';
+export {
   keyedUniform,
   normalizeKey,
   type Split,
@@ -14,7 +22,7 @@ export {
   splitOf,
   splitRecords,
 } from './keyed-split.ts';
-export { type Cell, cellOf, isEmptyCell, type Table, type TableRow, tableOf } from './table.ts';
+export { type Cell, cellOf, isEmptyCell, type Table, type TableRow, tableOf, typeColumns } from './table.ts';
 export type { BatchCursor, BatchSource, TokenBatch } from './token-batch.ts';
 export {
   documentAt,

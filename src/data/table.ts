@@ -65,3 +65,29 @@ export function requireColumn(table: Table, column: string, what: string): void 
     `${what} names the column '${column}', which the table does not have. Its columns: ${table.columns.join(', ')}.`,
   );
 }
+
+/** Text columns whose filled cells are all plain numbers, or all true and false, as numbers and booleans. */
+export function typeColumns(table: Table): Table {
+  const convert = new Map<string, (text: string) => Cell>();
+  for (const column of table.columns) {
+    const texts = table.rows.map((row) => row[column]).filter((cell) => !isEmptyCell(cell));
+    if (texts.length === 0 || texts.some((cell) => typeof cell !== 'string')) continue;
+    const trimmed = texts.map((cell) => String(cell).trim());
+    // Leading zeros and long digit strings are codes (post codes, phone numbers), not quantities.
+    if (trimmed.every((text) => /^-?(0|[1-9]\d{0,14})(\.\d{1,12})?$/.test(text))) convert.set(column, Number);
+    else if (trimmed.every((text) => /^(true|false)$/i.test(text))) {
+      convert.set(column, (text) => text.toLowerCase() === 'true');
+    }
+  }
+  const rows = table.rows.map((row) => {
+    const typed: TableRow = { ...row };
+    for (const column of table.columns) {
+      const cell = row[column];
+      if (typeof cell !== 'string') continue;
+      if (cell.trim() === '') typed[column] = null;
+      else typed[column] = convert.get(column)?.(cell.trim()) ?? cell;
+    }
+    return typed;
+  });
+  return { columns: table.columns, rows };
+}

@@ -1,5 +1,6 @@
 /** Tables to facts, statements, questions and evaluation sets. Browser-safe. */
 export { collectFacts, type Fact, type FactSource, type LeftOutFact } from './collect-facts.ts';
+export { type DraftOptions, draftFactSheet, type FactSheetDraft, factSheetSource } from './draft-sheet.ts';
 export { checkFactSheet, type FactAttribute, type FactSheet, type ReverseQuestions } from './fact-sheet.ts';
 export { type FactChat, factArticles, factChat, factChats } from './fact-texts.ts';
 export { gradeExact } from './grade.ts';
