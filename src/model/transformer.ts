@@ -60,6 +60,8 @@ export interface KeyValue {
 export interface TransformerOptions {
   /** Longest sequence that the rotary tables cover. */
   readonly maxPositions: number;
+  /** Rotary tables fed from outside, for long contexts and programs that share them. Default: constants. */
+  readonly rotary?: { readonly queries: RotaryTables; readonly keys: RotaryTables };
   /** Recompute each layer's inner values in the backward pass instead of keeping them. */
   readonly remat?: boolean;
 }
@@ -81,26 +83,48 @@ function parameter(parameters: TensorRecord, name: string): Tensor {
   return tensor;
 }
 
-interface RotaryTables {
-  cosine: Tensor;
-  sine: Tensor;
+/** cos and sin of position * frequency, [maxPositions, C / 2]. */
+export interface RotaryTables<Table = Tensor> {
+  readonly cosine: Table;
+  readonly sine: Table;
 }
 
-/** cos and sin of position * frequency, [maxPositions, C / 2], times a factor. */
-function rotaryTables(config: TransformerConfig, maxPositions: number, factor: number): RotaryTables {
+export interface RotaryTableData {
+  /** [maxPositions, C / 2] */
+  readonly shape: readonly [number, number];
+  /** Times 1 / sqrt(C): the scores' factor rides on the queries' rotation, which saves a pass over the scores. */
+  readonly queries: RotaryTables<Float32Array>;
+  readonly keys: RotaryTables<Float32Array>;
+}
+
+/** The values of the rotary tables, which `transformer` has as constants or takes as `options.rotary`. */
+export function rotaryTableData(config: TransformerConfig, maxPositions: number): RotaryTableData {
   const frequencies = ropeInverseFrequencies(config);
   const half = frequencies.length;
-  const cosine = new Float32Array(maxPositions * half);
-  const sine = new Float32Array(maxPositions * half);
+  const table = () => new Float32Array(maxPositions * half);
+  const keys = { cosine: table(), sine: table() };
+  const queries = { cosine: table(), sine: table() };
+  const factor = 1 / Math.sqrt(config.headDim);
   for (let position = 0; position < maxPositions; position++) {
     for (let i = 0; i < half; i++) {
+      const at = position * half + i;
       const angle = position * frequencies[i]!;
-      cosine[position * half + i] = Math.cos(angle) * factor;
-      sine[position * half + i] = Math.sin(angle) * factor;
+      keys.cosine[at] = Math.cos(angle);
+      keys.sine[at] = Math.sin(angle);
+      queries.cosine[at] = Math.cos(angle) * factor;
+      queries.sine[at] = Math.sin(angle) * factor;
     }
   }
-  const shape = [maxPositions, half];
-  return { cosine: constant(cosine, shape, 'float32'), sine: constant(sine, shape, 'float32') };
+  return { shape: [maxPositions, half], queries, keys };
+}
+
+function constantTables(config: TransformerConfig, maxPositions: number) {
+  const { shape, queries, keys } = rotaryTableData(config, maxPositions);
+  const tables = ({ cosine, sine }: RotaryTables<Float32Array>): RotaryTables => ({
+    cosine: constant(cosine, shape, 'float32'),
+    sine: constant(sine, shape, 'float32'),
+  });
+  return { queries: tables(queries), keys: tables(keys) };
 }
 
 /** Hidden states of a batch of tokens. */
@@ -111,9 +135,8 @@ export function transformer(
   options: TransformerOptions,
 ): TransformerOutputs {
   const [batch, length] = inputs.idsBT.shape as [Dim, Dim];
-  const keyTables = rotaryTables(config, options.maxPositions, 1);
-  // The scores' factor 1 / sqrt(C) rides on the queries' rotation, which saves a pass over the scores.
-  const queryTables = rotaryTables(config, options.maxPositions, 1 / Math.sqrt(config.headDim));
+  const { queries: queryTables, keys: keyTables } =
+    options.rotary ?? constantTables(config, options.maxPositions);
   const embedded = take(parameter(parameters, 'model.embed_tokens.weight'), inputs.idsBT);
   let xND = reshape(embedded, [-1, config.hiddenSize]);
   const present: KeyValue[] = [];
