@@ -84,16 +84,15 @@ export function remat(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]):
   const body = fn(...formals);
   const captured: Tensor[] = [];
   const seen = new Set<string>();
-  for (const node of reachableNodes([body])) {
-    if (node.id <= before) continue;
-    for (const x of node.inputs) {
-      const key = `${x.node.id}.${x.index}`;
-      if (x.node.id <= before && !seen.has(key)) {
-        seen.add(key);
-        captured.push(x);
-      }
-    }
-  }
+  const capture = (x: Tensor) => {
+    const key = `${x.node.id}.${x.index}`;
+    if (x.node.id > before || seen.has(key)) return;
+    seen.add(key);
+    captured.push(x);
+  };
+  // The result itself may come from outside.
+  capture(body);
+  for (const node of reachableNodes([body])) if (node.id > before) node.inputs.forEach(capture);
   // A captured node's outputs are all outside values; several of one node are replaced together.
   const nodes = [...new Set(captured.map((x) => x.node))];
   const extras = nodes.flatMap((node) => node.outputs.map((_, index) => new Tensor(node, index)));
