@@ -2,11 +2,13 @@
  * The core of BPE training (Sennrich et al. 2016) on chunks that were counted before: symbols stand in one
  * linked list over all chunks, a merge visits only the places where its pair stands, and counts of the
  * neighbouring pairs are corrected there. The pair with the largest count comes off a heap with lazy refresh.
+ *
+ * No token is learned twice: two ways to merge the same bytes would need a merge across their border in one of
+ * the places, and then the bytes would not be one token there. So every pair that a merge brings about holds the
+ * new token, its count only falls from then on, and its places are listed from left to right.
+ *
  * Work is bound by the number of places merged, not by chunk length, so one endless chunk is no special case.
  */
-
-import { alphabetFromBytes } from './byte-alphabet.ts';
-import { growInt32 } from './growing-arrays.ts';
 import { PairHeap } from './pair-heap.ts';
 import { PairTable } from './pair-table.ts';
 
@@ -49,7 +51,6 @@ export function learnMerges(chunks: CountedChunks, options: LearnOptions): Learn
 class MergeLearner {
   readonly #options: LearnOptions;
   readonly #tokens: Uint8Array[] = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte));
-  readonly #idOfBytes = new Map<string, number>();
   readonly #triples: number[] = [];
   readonly #pairs = new PairTable();
   readonly #heap: PairHeap;
@@ -59,11 +60,6 @@ class MergeLearner {
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
   readonly #chunkOf: Int32Array;
-  /** Pairs that gained occurrences in the current merge. */
-  #gained = new Int32Array(1024);
-  #numGained = 0;
-  #mergeNumber = 0;
-  #gainedIn = new Int32Array(4096);
   #positions = new Int32Array(4096);
 
   constructor(chunks: CountedChunks, options: LearnOptions) {
@@ -79,9 +75,6 @@ class MergeLearner {
             (compareBytes(this.#tokens[pairs.left[a]!]!, this.#tokens[pairs.left[b]!]!) ||
               compareBytes(this.#tokens[pairs.right[a]!]!, this.#tokens[pairs.right[b]!]!)) > 0,
     );
-    this.#tokens.forEach((bytes, id) => {
-      this.#idOfBytes.set(alphabetFromBytes(bytes), id);
-    });
     const numChunks = chunks.counts.length;
     const numPositions = chunks.starts[numChunks]!;
     this.#chunkCounts = chunks.counts;
@@ -113,8 +106,7 @@ class MergeLearner {
       const pair = this.#heap.pop();
       const count = counts()[pair]!;
       if (count !== pushedCount) {
-        // Counts only fall after a push, except where a second way to an old token was found (see #merge).
-        if (count < pushedCount) this.#pushIfFrequent(pair);
+        this.#pushIfFrequent(pair);
         continue;
       }
       this.#merge(pair);
@@ -132,17 +124,13 @@ class MergeLearner {
     const pairs = this.#pairs;
     const left = pairs.left[pair]!;
     const right = pairs.right[pair]!;
-    const merged = this.#mergedId(left, right);
+    const merged = this.#tokens.push(joined(this.#tokens[left]!, this.#tokens[right]!)) - 1;
     this.#triples.push(left, right, merged);
-    this.#mergeNumber++;
-    this.#numGained = 0;
-    pairs.counts[pair] = 0;
+    const firstNewPair = pairs.size;
 
     const taken = pairs.takePositions(pair, this.#positions);
     this.#positions = taken.positions;
     const positions = taken.positions.subarray(0, taken.count);
-    // In order of position, so that of overlapping places ("aaa") the left one merges.
-    if (!isAscending(positions)) positions.sort();
 
     const symbols = this.#symbols;
     const next = this.#next;
@@ -150,6 +138,7 @@ class MergeLearner {
     for (let i = 0; i < positions.length; i++) {
       const at = positions[i]!;
       const second = next[at]!;
+      // Merged away since, by a neighbour or by an overlapping place ("aaa": the left one merges).
       if (symbols[at] !== left || second < 0 || symbols[second] !== right) continue;
       const weight = this.#chunkCounts[this.#chunkOf[at]!]!;
       const before = previous[at]!;
@@ -169,7 +158,7 @@ class MergeLearner {
     }
     // Every place of the pair is gone; what #lose took off it while places overlapped means nothing.
     pairs.counts[pair] = 0;
-    for (let i = 0; i < this.#numGained; i++) this.#pushIfFrequent(this.#gained[i]!);
+    for (let gained = firstNewPair; gained < pairs.size; gained++) this.#pushIfFrequent(gained);
   }
 
   #lose(left: number, right: number, weight: number): void {
@@ -181,31 +170,14 @@ class MergeLearner {
     const pair = this.#pairs.intern(left, right);
     this.#pairs.counts[pair]! += weight;
     this.#pairs.addPosition(pair, position);
-    this.#gainedIn = growInt32(this.#gainedIn, pair + 1);
-    if (this.#gainedIn[pair] === this.#mergeNumber) return;
-    this.#gainedIn[pair] = this.#mergeNumber;
-    this.#gained = growInt32(this.#gained, this.#numGained + 1);
-    this.#gained[this.#numGained++] = pair;
-  }
-
-  /** A new id, or the old one when these bytes are a token already: a vocabulary has each token once. */
-  #mergedId(left: number, right: number): number {
-    const leftBytes = this.#tokens[left]!;
-    const rightBytes = this.#tokens[right]!;
-    const bytes = new Uint8Array(leftBytes.length + rightBytes.length);
-    bytes.set(leftBytes);
-    bytes.set(rightBytes, leftBytes.length);
-    const key = alphabetFromBytes(bytes);
-    const known = this.#idOfBytes.get(key);
-    if (known !== undefined) return known;
-    this.#idOfBytes.set(key, this.#tokens.length);
-    return this.#tokens.push(bytes) - 1;
   }
 }
 
-function isAscending(values: Int32Array): boolean {
-  for (let i = 1; i < values.length; i++) if (values[i - 1]! > values[i]!) return false;
-  return true;
+function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(left.length + right.length);
+  bytes.set(left);
+  bytes.set(right, left.length);
+  return bytes;
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {

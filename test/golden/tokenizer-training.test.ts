@@ -87,6 +87,7 @@ describe('a slow reference', () => {
         });
         expect(triplesOf(tokenizer)).toEqual(reference.triples);
         expect(tokenizer.vocabSize).toBe(reference.tokens.length);
+        expect(new Set(reference.tokens.map((bytes) => bytes.join())).size).toBe(reference.tokens.length);
         for (const chunk of chunks.slice(0, 40)) {
           expect(tokenizer.encode(chunk)).toEqual(
             referenceEncode(new TextEncoder().encode(chunk), reference.triples),
