@@ -159,7 +159,7 @@ describe('files that cannot be read', () => {
   it.each([
     ['an absent file', () => join(folder, 'absent.jsonl'), 'There is no file'],
     ['an empty file', () => write('empty.csv', ''), 'is empty'],
-    ['a folder', () => (write('x.txt', 'x'), folder), 'is a folder'],
+    ['a folder', () => folder, 'is a folder'],
     ['UTF-16', () => write('utf16.txt', Buffer.from('\uFEFFhallo', 'utf16le')), 'is UTF-16'],
     [
       'a cut archive',

@@ -110,12 +110,11 @@ function findKeyColumn(table: Table): string {
   );
 }
 
-/** Above 0 for texts that differ in at least 95 % of the rows; names are preferred to codes. */
+/** Above 0 for texts that differ in at least 85 % of the rows; names are preferred to codes. */
 function keyScore(column: string, table: Table): number {
   const texts = filledCells(column, table).filter((cell) => typeof cell === 'string');
-  if (texts.length < 0.95 * table.rows.length) return 0;
   const distinct = new Set(texts.map(normalizeKey));
-  if (distinct.size < 0.95 * table.rows.length) return 0;
+  if (distinct.size < 0.85 * table.rows.length) return 0;
   const meanLength = texts.reduce((sum, text) => sum + text.length, 0) / texts.length;
   if (meanLength > defaultMaxCharacters || texts.some((text) => /^https?:/.test(text))) return 0;
   const isNamed = /(^|[^a-z])(name|title|label)s?($|[^a-z])/i.test(splitWords(column));
