@@ -11,6 +11,7 @@ import { FormatError, messageOf } from '../core/errors.ts';
 import { loadCheckpoint, type SaveCheckpointInput, saveCheckpoint } from '../model/checkpoint.node.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { SafetensorsFile, writeSafetensors } from '../model/safetensors.node.ts';
+import type { TensorInput } from '../model/safetensors.ts';
 import type { OptimizerSettings } from './optimizer.ts';
 import { initialState, readState, type TrainingState } from './training-step.ts';
 
@@ -44,10 +45,10 @@ export async function saveTraining(
   await mkdir(folder, { recursive: true });
   const path = join(folder, stepName(meta.step));
   const weights = await readState(state, 'parameter/');
-  const optimizer = [];
+  const optimizer: TensorInput[] = [];
   for (const prefix of ['first/', 'second/', 'momentum/']) {
     for (const [name, { shape, data }] of await readState(state, prefix)) {
-      optimizer.push({ name: `${prefix}${name}`, dtype: 'F32' as const, shape, data });
+      optimizer.push({ name: `${prefix}${name}`, dtype: 'F32', shape, data });
     }
   }
   await saveCheckpoint(path, {

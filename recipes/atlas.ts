@@ -1,0 +1,27 @@
+/**
+ * Atlas: a model that knows the countries of the world and the chemical elements.
+ *
+ * 1. Take real facts: 250 countries (capital, region, currency, languages, ...) and 118 elements.
+ * 2. Write each fact as several statements and questions; keep one phrasing of each fact for the test.
+ * 3. Add questions about countries and elements that do not exist, answered "I don't know."
+ * 4. Train a tokenizer on these texts, plan the run for the time given, pre-train, finetune on the chats.
+ * 5. Ask what it was never asked in that way, and what nobody can know; write the report.
+ *
+ * Change the sheets in atlas-countries.ts and atlas-elements.ts, or the minutes below, and run it again.
+ */
+import { defineRecipe } from '../src/recipe/recipe.ts';
+import { atlasFactSources } from './atlas-facts.ts';
+
+const licences: Record<string, string> = {
+  countries: 'world-countries, ODbL 1.0',
+  elements: 'periodic-table, ISC',
+};
+
+export default defineRecipe({
+  name: 'atlas',
+  description:
+    'Countries and chemical elements: questions answered, and "I don\'t know." where there is no answer.',
+  minutes: 8,
+  sources: () =>
+    atlasFactSources().map((source) => ({ ...source, licence: licences[source.sheet.name] ?? 'unknown' })),
+});

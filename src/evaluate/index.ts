@@ -1,0 +1,3 @@
+/** Measuring what a model can do. Browser-safe. */
+export { bitsPerByte, targetBytes } from './bits-per-byte.ts';
+export { wilsonInterval } from './interval.ts';

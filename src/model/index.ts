@@ -1,0 +1,14 @@
+/** Models: configuration, parameters, the transformer, initialisation, safetensors in memory. Browser-safe. */
+export * from './config.ts';
+export { initializeWeights, type WeightArray, type Weights } from './initialize.ts';
+export { encodeSafetensors, parseSafetensors, type TensorView, toFloat32 } from './safetensors.ts';
+export {
+  causalMask,
+  type KeyValue,
+  logits,
+  segmentMask,
+  type TransformerInputs,
+  type TransformerOptions,
+  type TransformerOutputs,
+  transformer,
+} from './transformer.ts';

@@ -1,0 +1,197 @@
+/** Puts a run's results together as a `Report`. Counts come from the data, curves from metrics.jsonl. */
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PlinthEvent, TrainStepEvent } from '../core/events.ts';
+import type { TokenDataset } from '../data/index.ts';
+import { numParameters, type TransformerConfig } from '../model/config.ts';
+import { WEIGHTS_NAME } from '../model/safetensors-sharded.node.ts';
+import type { Device } from '../runtime/device.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import { type FactCorpus, factStatistics } from './facts/index.ts';
+import { describeMachine } from './machine.node.ts';
+import type { Recipe, RecipeSource } from './recipe.ts';
+import type { LossCurve, Report, StageReport } from './report/report.ts';
+import type { ResolvedRun, RunFolder } from './run-folder.node.ts';
+import type { FactEvaluation } from './stages/evaluate-facts.ts';
+import { type FactTokenSets, pretrainingTexts } from './stages/fact-data.node.ts';
+
+/** Points of a loss curve that are kept; more say no more in a chart. */
+const MAX_POINTS = 400;
+
+export interface ReportInput {
+  readonly recipe: Recipe;
+  readonly folder: RunFolder;
+  readonly sources: readonly RecipeSource[];
+  readonly corpus: FactCorpus;
+  readonly tokenizer: Tokenizer;
+  readonly tokenizerSeconds: number;
+  readonly sets: FactTokenSets;
+  readonly config: TransformerConfig;
+  readonly device: Device;
+  readonly resolved: ResolvedRun;
+  readonly evaluation: FactEvaluation;
+  readonly modelFolder: string;
+}
+
+export async function buildReport(input: ReportInput): Promise<Report> {
+  const { recipe, folder, config, resolved, evaluation, sets } = input;
+  const { settings } = resolved;
+  const curves = curvesOf(await folder.readMetrics());
+  const stages: StageReport[] = (['pretrain', 'sft'] as const).map((stage) => {
+    const steps = stage === 'pretrain' ? settings.pretrainSteps : settings.sftSteps;
+    const optimizer = stage === 'pretrain' ? settings.pretrainOptimizer : settings.sftOptimizer;
+    return {
+      stage,
+      steps,
+      tokens: steps * settings.batchSize * settings.contextLength,
+      plannedSeconds: steps * resolved.secondsPerStep,
+      seconds: folder.stageSeconds[stage] ?? 0,
+      finalLoss: curves.find((curve) => curve.stage === stage)?.points.at(-1)?.loss ?? Number.NaN,
+      learningRate: optimizer.learningRate,
+    };
+  });
+  const stepEvents = (await folder.readMetrics()).filter(
+    (event): event is TrainStepEvent => event.type === 'train-step',
+  );
+  const speed = medianOf(stepEvents.map(({ tokensPerSecond }) => tokensPerSecond));
+  const gflops = medianOf(stepEvents.map((event) => event.gflops));
+  return {
+    name: recipe.name,
+    description: recipe.description,
+    plinthVersion: packageVersion(),
+    startedAt: folder.startedAt,
+    wallSeconds: folder.seconds,
+    peakRssBytes: folder.peakRssBytes,
+    machine: describeMachine(input.device, resolved.sgemmGflops),
+    data: dataReport(input),
+    tokenizer: {
+      vocabSize: input.tokenizer.vocabSize,
+      bytesPerToken: bytesPerToken(input.corpus, sets.pretrain),
+      trainSeconds: input.tokenizerSeconds,
+    },
+    model: {
+      architecture: config.architecture,
+      numParameters: numParameters(config),
+      hiddenSize: config.hiddenSize,
+      numLayers: config.numLayers,
+      numHeads: config.numHeads,
+      numKvHeads: config.numKvHeads,
+      intermediateSize: config.intermediateSize,
+      contextLength: config.maxPositionEmbeddings,
+      fileBytes: (await stat(join(input.modelFolder, WEIGHTS_NAME))).size,
+    },
+    plan: {
+      minutes: folder.request.minutes,
+      plannedSeconds: resolved.plannedSeconds,
+      plannedTokensPerSecond: (settings.batchSize * settings.contextLength) / resolved.secondsPerStep,
+      stages,
+    },
+    train: {
+      steps: settings.pretrainSteps + settings.sftSteps,
+      tokens: stages.reduce((total, { tokens }) => total + tokens, 0),
+      tokensPerSecond: speed,
+      gflops,
+      shareOfPeak: gflops / resolved.sgemmGflops,
+      finalLoss: stages.at(-1)!.finalLoss,
+    },
+    curves,
+    evaluation: {
+      bitsPerByte: curves.flatMap((curve) => curve.validation).at(-1)?.bitsPerByte ?? Number.NaN,
+      heldOutPhrasing: evaluation.heldOutPhrasing,
+      unknown: evaluation.unknown,
+    },
+    samples: evaluation.samples,
+    settings: { ...settings },
+    commands: commandsOf(input),
+  };
+}
+
+function dataReport({ corpus, sources, sets }: ReportInput): Report['data'] {
+  const statistics = factStatistics(corpus);
+  const leftOut: Record<string, number> = {};
+  for (const { reason } of corpus.leftOut) leftOut[reason] = (leftOut[reason] ?? 0) + 1;
+  return {
+    sources: sources.map(({ sheet, table, licence }) => ({
+      name: sheet.name,
+      licence,
+      numRows: table.rows.length,
+      numFacts: corpus.facts.filter((fact) => fact.sheet === sheet.name).length,
+    })),
+    numFacts: statistics.numFacts,
+    numEntities: statistics.numEntities,
+    numStatements: statistics.numStatements,
+    numQuestions: statistics.numQuestions,
+    numUnknownQuestions: statistics.numUnknownQuestions,
+    numDocuments: sets.pretrain.numDocuments,
+    numTokens: sets.pretrain.numTokens,
+    numBytes: textBytes(corpus),
+    leftOut,
+    evaluation: {
+      numHeldOutPhrasing: statistics.numHeldOutPhrasing,
+      numUnknown: statistics.numUnknownEvaluation,
+    },
+  };
+}
+
+function textBytes(corpus: FactCorpus): number {
+  const encoder = new TextEncoder();
+  return pretrainingTexts(corpus).reduce((total, { text }) => total + encoder.encode(text).length, 0);
+}
+
+/** End-of-text tokens are not counted: they stand for no text. */
+function bytesPerToken(corpus: FactCorpus, pretrain: TokenDataset): number {
+  return textBytes(corpus) / (pretrain.numTokens - pretrain.numDocuments);
+}
+
+function curvesOf(events: readonly PlinthEvent[]): LossCurve[] {
+  const stages = [...new Set(events.flatMap((event) => (event.type === 'train-step' ? [event.stage] : [])))];
+  return stages.map((stage) => {
+    const steps = events.filter(
+      (event): event is TrainStepEvent => event.type === 'train-step' && event.stage === stage,
+    );
+    return {
+      stage,
+      points: thinned(steps).map(({ step, loss, learningRate, gradientNorm, tokensPerSecond }) => ({
+        step,
+        loss,
+        learningRate,
+        gradientNorm,
+        tokensPerSecond,
+      })),
+      validation: events.flatMap((event) =>
+        event.type === 'validation' && event.stage === stage
+          ? [{ step: event.step, loss: event.loss, bitsPerByte: event.bitsPerByte }]
+          : [],
+      ),
+    };
+  });
+}
+
+/** Every k-th point and the last. */
+function thinned<T>(points: readonly T[]): T[] {
+  const stride = Math.max(1, Math.ceil(points.length / MAX_POINTS));
+  return points.filter((_, i) => i % stride === 0 || i === points.length - 1);
+}
+
+function medianOf(values: readonly number[]): number {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+function commandsOf({ recipe, folder, resolved }: ReportInput): string[] {
+  const { pretrainSteps, sftSteps } = resolved.settings;
+  const { minutes } = folder.request;
+  const steps = `--set pretrainSteps=${pretrainSteps} --set sftSteps=${sftSteps}`;
+  return [
+    `npx plinth run ${recipe.name} --minutes ${minutes} --seed ${resolved.settings.seed} ${steps} --fresh`,
+    `npx plinth chat --model ${join(folder.path, 'model')}`,
+    `npx plinth generate --model ${join(folder.path, 'model')} --chat "..." --json`,
+  ];
+}
+
+function packageVersion(): string {
+  // Two levels up in a checkout (src/recipe) and in the package (dist/recipe).
+  const path = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}

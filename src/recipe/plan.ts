@@ -1,0 +1,187 @@
+/**
+ * The one dial: minutes (or FLOPs, or parameters) in, every number of a run out. The rules are tables and
+ * formulas here and nowhere else; what was measured to choose them stands in lab/LOG.md. Pure functions.
+ */
+import { ConfigError } from '../core/errors.ts';
+import { numParameters, type TransformerConfig } from '../model/config.ts';
+import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
+import type { RecipeSettings } from './recipe.ts';
+
+/** Sizes by the minutes that a run may take on a laptop's CPU; the last that is not above the budget is taken. */
+const SIZES: readonly { minutes: number; hiddenSize: number; numLayers: number; numHeads: number }[] = [
+  { minutes: 0, hiddenSize: 96, numLayers: 3, numHeads: 3 },
+  { minutes: 4, hiddenSize: 128, numLayers: 4, numHeads: 4 },
+  { minutes: 20, hiddenSize: 192, numLayers: 6, numHeads: 6 },
+  { minutes: 60, hiddenSize: 256, numLayers: 8, numHeads: 8 },
+  { minutes: 240, hiddenSize: 384, numLayers: 8, numHeads: 12 },
+];
+
+/** SwiGLU's inner size is 8/3 of the hidden size, rounded up to a multiple of this (Touvron et al. 2023). */
+const INTERMEDIATE_MULTIPLE = 32;
+const CONTEXT_LENGTH = 128;
+const BATCH_SIZE = 32;
+const MIN_VOCAB = 512;
+const MAX_VOCAB = 2048;
+/** Share of the training time that goes to pre-training; the rest finetunes. */
+const PRETRAIN_SHARE = 0.62;
+/** Seconds for facts, tokenizer, measuring, loading and the report, and for evaluation per question. */
+const FIXED_SECONDS = 12;
+const SECONDS_PER_QUESTION = 0.004;
+/** Part of the budget that is planned for; the rest absorbs a machine that slows down. */
+const PLANNED_SHARE = 0.92;
+const MIN_STEPS = 30;
+export const LIMITS = { maxMinutes: 7 * 24 * 60, maxParameters: 500_000_000 } as const;
+
+export interface Dial {
+  readonly minutes: number;
+  readonly params?: number;
+  readonly flops?: number;
+}
+
+/** The shape of the model and everything that does not need a measurement. */
+export function planModel(
+  dial: Dial,
+  overrides: Partial<RecipeSettings> = {},
+): Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'> {
+  if (!(dial.minutes > 0 && dial.minutes <= LIMITS.maxMinutes)) {
+    throw new ConfigError(
+      `minutes must be above 0 and at most ${LIMITS.maxMinutes} (a week), got ${dial.minutes}.`,
+    );
+  }
+  const size =
+    dial.params === undefined
+      ? SIZES.findLast(({ minutes }) => minutes <= dial.minutes)!
+      : sizeForParameters(dial.params);
+  const hiddenSize = overrides.hiddenSize ?? size.hiddenSize;
+  const numHeads =
+    overrides.numHeads ??
+    (overrides.hiddenSize === undefined ? size.numHeads : Math.max(1, Math.round(hiddenSize / 32)));
+  if (hiddenSize % (2 * numHeads) !== 0) {
+    throw new ConfigError(
+      `hiddenSize ${hiddenSize} must be a multiple of twice numHeads (${numHeads}); try hiddenSize ${Math.ceil(hiddenSize / (2 * numHeads)) * 2 * numHeads}.`,
+    );
+  }
+  // Larger models want smaller steps: the rate falls with the width (Yang et al. 2022, "Tensor programs V").
+  const learningRate = 4e-3 * Math.min(1, 128 / hiddenSize);
+  const settings = {
+    seed: 1,
+    vocabSize: MAX_VOCAB,
+    hiddenSize,
+    numLayers: size.numLayers,
+    numHeads,
+    numKvHeads: numHeads,
+    intermediateSize: Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE,
+    contextLength: CONTEXT_LENGTH,
+    batchSize: BATCH_SIZE,
+    pretrainOptimizer: { ...DEFAULT_OPTIMIZER, learningRate },
+    sftOptimizer: { ...DEFAULT_OPTIMIZER, learningRate },
+    pretrainSchedule: {
+      kind: 'warmup-stable-decay',
+      warmupSteps: 30,
+      decayShare: 0.2,
+      finalShare: 0.5,
+      decay: 'linear',
+    },
+    sftSchedule: {
+      kind: 'warmup-stable-decay',
+      warmupSteps: 10,
+      decayShare: 0.6,
+      finalShare: 0,
+      decay: 'linear',
+    },
+    clipNorm: 1,
+    unknownShare: 0.12,
+    ...overrides,
+  } as const;
+  if (settings.numHeads % settings.numKvHeads !== 0) {
+    throw new ConfigError(
+      `numHeads ${settings.numHeads} must be a multiple of numKvHeads ${settings.numKvHeads}.`,
+    );
+  }
+  if (settings.vocabSize < MIN_VOCAB && overrides.vocabSize === undefined)
+    throw new ConfigError(`vocabSize must be at least ${MIN_VOCAB}.`);
+  return settings;
+}
+
+/** Depth grows with width as in the table above; width is searched in steps of 32 for the count asked for. */
+function sizeForParameters(params: number): { hiddenSize: number; numLayers: number; numHeads: number } {
+  if (!(params >= 50_000 && params <= LIMITS.maxParameters)) {
+    throw new ConfigError(`params must be between 50000 and ${LIMITS.maxParameters}, got ${params}.`);
+  }
+  let best = { hiddenSize: 32, numLayers: 2, numHeads: 1 };
+  let bestMiss = Number.POSITIVE_INFINITY;
+  for (let hiddenSize = 32; hiddenSize <= 2048; hiddenSize += 32) {
+    const numLayers = Math.max(2, Math.round(hiddenSize / 32));
+    const numHeads = hiddenSize / 32;
+    const intermediateSize = Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE;
+    const count =
+      MAX_VOCAB * hiddenSize + numLayers * (4 * hiddenSize ** 2 + 3 * hiddenSize * intermediateSize);
+    const miss = Math.abs(Math.log(count / params));
+    if (miss < bestMiss) {
+      bestMiss = miss;
+      best = { hiddenSize, numLayers: Math.min(numLayers, 48), numHeads };
+    }
+  }
+  return best;
+}
+
+/** Steps of both training stages for the time (or FLOPs) given, from the measured time of one step. */
+export function planSteps(
+  dial: Dial,
+  measured: {
+    secondsPerStep: number;
+    flopsPerStep: number;
+    numEvaluationQuestions: number;
+    secondsSoFar: number;
+  },
+  overrides: Partial<RecipeSettings> = {},
+): { pretrainSteps: number; sftSteps: number; plannedSeconds: number } {
+  const { secondsPerStep, flopsPerStep, numEvaluationQuestions, secondsSoFar } = measured;
+  const overhead = FIXED_SECONDS + numEvaluationQuestions * SECONDS_PER_QUESTION;
+  const trainingSeconds = dial.minutes * 60 * PLANNED_SHARE - overhead - secondsSoFar;
+  const steps =
+    dial.flops === undefined
+      ? Math.floor(trainingSeconds / secondsPerStep)
+      : Math.floor(dial.flops / flopsPerStep);
+  const pretrainSteps = overrides.pretrainSteps ?? Math.max(MIN_STEPS, Math.round(steps * PRETRAIN_SHARE));
+  const sftSteps = overrides.sftSteps ?? Math.max(MIN_STEPS, Math.round(steps * (1 - PRETRAIN_SHARE)));
+  return {
+    pretrainSteps,
+    sftSteps,
+    plannedSeconds: secondsSoFar + overhead + (pretrainSteps + sftSteps) * secondsPerStep,
+  };
+}
+
+/** The model that the settings describe. `vocabSize` is what the tokenizer came out with. */
+export function modelConfig(
+  settings: Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'>,
+  tokens: { vocabSize: number; endOfTextId: number; endOfTurnId: number },
+): TransformerConfig {
+  const config: TransformerConfig = {
+    architecture: 'qwen3',
+    vocabSize: tokens.vocabSize,
+    hiddenSize: settings.hiddenSize,
+    numLayers: settings.numLayers,
+    numHeads: settings.numHeads,
+    numKvHeads: settings.numKvHeads,
+    headDim: settings.hiddenSize / settings.numHeads,
+    intermediateSize: settings.intermediateSize,
+    ropeTheta: 10_000,
+    ropeScaling: null,
+    rmsNormEps: 1e-6,
+    tieWordEmbeddings: true,
+    maxPositionEmbeddings: settings.contextLength,
+    hiddenAct: 'silu',
+    bosTokenId: null,
+    eosTokenIds: [tokens.endOfTurnId, tokens.endOfTextId],
+    padTokenId: tokens.endOfTextId,
+    initializerRange: 0.02,
+  };
+  const count = numParameters(config);
+  if (count > LIMITS.maxParameters) {
+    throw new ConfigError(
+      `These sizes give ${count} parameters; the limit is ${LIMITS.maxParameters}. Lower hiddenSize or numLayers.`,
+    );
+  }
+  return config;
+}

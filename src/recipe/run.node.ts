@@ -1,0 +1,302 @@
+/**
+ * Runs a recipe from facts to report. Reads top to bottom as the stages go; each stage either finds its
+ * result in the run's folder or makes it, so a stopped run goes on where it stopped.
+ */
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../core/atomic-file.node.ts';
+import { CancelledError, FormatError } from '../core/errors.ts';
+import { type EventSink, ignoreEvents } from '../core/events.ts';
+import { ConversationBatches, WindowBatches } from '../data/index.node.ts';
+import { createLanguageModel } from '../decode/onnx-language-model.ts';
+import { saveCheckpoint } from '../model/checkpoint.node.ts';
+import { initializeWeights, type Weights } from '../model/initialize.ts';
+import { nodeDeviceByName } from '../runtime/index.node.ts';
+import { measureSgemm } from '../runtime/index.ts';
+import { chatMl } from '../tokenizer/index.ts';
+import { buildReport } from './build-report.node.ts';
+import { factStatistics, writeFacts } from './facts/index.ts';
+import { modelConfig, planModel, planSteps } from './plan.ts';
+import type { Recipe, RecipeSettings } from './recipe.ts';
+import { renderReport } from './report/html.ts';
+import type { Report } from './report/report.ts';
+import { digest, RunFolder, type RunRequest } from './run-folder.node.ts';
+import { evaluateFacts } from './stages/evaluate-facts.ts';
+import { END_OF_TEXT, END_OF_TURN, prepareTokenizer, prepareTokenSets } from './stages/fact-data.node.ts';
+import { measureStep } from './stages/measure-step.ts';
+import { type TrainStageOptions, trainStage } from './stages/train-stage.node.ts';
+
+export interface RunOptions {
+  /** The run's folder; `defaultRunFolder(recipe, options)` when left out. */
+  readonly folder?: string;
+  readonly minutes?: number;
+  readonly params?: number;
+  readonly flops?: number;
+  readonly seed?: number;
+  readonly device?: 'cpu' | 'webgpu' | 'cuda';
+  readonly numThreads?: number;
+  readonly overrides?: Partial<RecipeSettings>;
+  /** Measure time by operator. */
+  readonly profile?: boolean;
+  /** Throw away what the folder holds of an earlier run. */
+  readonly fresh?: boolean;
+  readonly onEvent?: EventSink;
+  readonly signal?: AbortSignal;
+}
+
+export interface RunResult {
+  readonly folder: string;
+  /** The model: a Hugging Face folder. */
+  readonly modelFolder: string;
+  readonly report: Report;
+  /** False when the folder held the finished run and nothing was done. */
+  readonly trained: boolean;
+}
+
+const STAGES = ['facts', 'tokenizer', 'plan', 'pretrain', 'sft', 'evaluate', 'report'] as const;
+type Stage = (typeof STAGES)[number];
+
+/** `runs/atlas`, or `runs/atlas-2min` when another time is asked for, so that a taste never replaces a run. */
+export function defaultRunFolder(
+  recipe: Recipe,
+  options: Pick<RunOptions, 'minutes' | 'params' | 'flops' | 'seed'> = {},
+): string {
+  const parts = [recipe.name];
+  if (options.minutes !== undefined && options.minutes !== recipe.minutes)
+    parts.push(`${options.minutes}min`);
+  if (options.params !== undefined) parts.push(`${options.params}params`);
+  if (options.flops !== undefined) parts.push(`${options.flops}flops`);
+  if (options.seed !== undefined) parts.push(`seed${options.seed}`);
+  return join('runs', parts.join('-'));
+}
+
+/**
+ * Runs or resumes. Throws CancelledError after saving when the signal fires; ConfigError when the folder
+ * belongs to a run with other settings; NotFiniteError and disk errors with the last good checkpoint kept.
+ */
+export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promise<RunResult> {
+  const onEvent = options.onEvent ?? ignoreEvents;
+  const { signal } = options;
+  const dial = {
+    minutes: options.minutes ?? recipe.minutes,
+    ...(options.params !== undefined && { params: options.params }),
+    ...(options.flops !== undefined && { flops: options.flops }),
+  };
+  const overrides: Partial<RecipeSettings> = {
+    ...recipe.settings,
+    ...options.overrides,
+    ...(options.seed !== undefined && { seed: options.seed }),
+  };
+  const planned = planModel(dial, overrides);
+  const sources = await recipe.sources();
+  const request: RunRequest = {
+    recipe: recipe.name,
+    ...dial,
+    device: options.device ?? 'cpu',
+    overrides,
+    dataDigest: digest(sources.map(({ sheet, table }) => ({ sheet, table }))),
+  };
+  const folder = await RunFolder.open(
+    options.folder ?? defaultRunFolder(recipe, options),
+    request,
+    options.fresh ?? false,
+  );
+  const modelFolder = folder.file('model');
+  const finished = await readReport(folder.file('report.json'));
+  if (finished) return { folder: folder.path, modelFolder, report: finished, trained: false };
+  try {
+    return { ...(await runStages()), folder: folder.path, modelFolder, trained: true };
+  } finally {
+    await folder.saveProgress();
+    await folder.close();
+  }
+
+  /** One stage with its events and its share of the clock. */
+  async function stage<T>(name: Stage, work: () => Promise<T> | T): Promise<T> {
+    if (signal?.aborted) throw new CancelledError('Stopped. The same command goes on from here.');
+    const position = { stage: name, index: STAGES.indexOf(name) + 1, numStages: STAGES.length };
+    onEvent({ type: 'stage', ...position, state: 'start' });
+    const start = performance.now();
+    try {
+      const result = await work();
+      onEvent({ type: 'stage', ...position, state: 'done', seconds: (performance.now() - start) / 1000 });
+      return result;
+    } finally {
+      folder.addStageSeconds(name, (performance.now() - start) / 1000);
+      await folder.saveProgress();
+    }
+  }
+
+  async function runStages(): Promise<{ report: Report }> {
+    const corpus = await stage('facts', () => {
+      const written = writeFacts(sources, { seed: planned.seed, unknownShare: planned.unknownShare });
+      const { numFacts, numStatements, numQuestions } = factStatistics(written);
+      onEvent({
+        type: 'note',
+        level: 'info',
+        message: `${numFacts} facts: ${numStatements} statements, ${numQuestions} questions.`,
+      });
+      return written;
+    });
+
+    const { tokenizer, trainSeconds, sets } = await stage('tokenizer', async () => {
+      const prepared = await prepareTokenizer(folder.file('tokenizer'), corpus, planned.vocabSize, onEvent);
+      return {
+        ...prepared,
+        sets: await prepareTokenSets(folder.file('data'), corpus, prepared.tokenizer, planned.seed, signal),
+      };
+    });
+
+    const device = await nodeDeviceByName(
+      request.device,
+      options.numThreads ? { numThreads: options.numThreads } : {},
+    );
+    const config = modelConfig(planned, {
+      vocabSize: tokenizer.vocabSize,
+      endOfTextId: tokenizer.specialTokens.get(END_OF_TEXT)!,
+      endOfTurnId: tokenizer.specialTokens.get(END_OF_TURN)!,
+    });
+    const shape = { batchSize: planned.batchSize, sequenceLength: planned.contextLength, seed: planned.seed };
+    const padId = config.padTokenId!;
+    const windows = new WindowBatches(sets.pretrain, { ...shape, documentSegments: true });
+    const chats = new ConversationBatches(sets.sft, { ...shape, padId });
+
+    const { settings, sgemmGflops, plannedSeconds, secondsPerStep } = await stage('plan', async () => {
+      if (folder.resolved) return folder.resolved;
+      const measuredGflops = await measureSgemm(device);
+      const measured = await measureStep(device, config, windows, planned.pretrainOptimizer);
+      const numEvaluationQuestions =
+        corpus.evaluation.heldOutPhrasing.length + corpus.evaluation.unknown.length;
+      const steps = planSteps(
+        dial,
+        { ...measured, numEvaluationQuestions, secondsSoFar: folder.seconds },
+        overrides,
+      );
+      const { plannedSeconds: seconds, ...numSteps } = steps;
+      await folder.resolve({
+        settings: { ...planned, ...numSteps },
+        sgemmGflops: measuredGflops,
+        secondsPerStep: measured.secondsPerStep,
+        plannedSeconds: seconds,
+      });
+      return folder.resolved!;
+    });
+
+    const tokenizerFiles = await readFiles(folder.file('tokenizer'), [
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const common = {
+      device,
+      config,
+      tokenizer,
+      files: tokenizerFiles,
+      clipNorm: settings.clipNorm,
+      peakGflops: sgemmGflops,
+      onEvent,
+      keepEvents: (events) => folder.appendMetrics(events),
+      ...(options.profile && { profile: true }),
+      ...(signal && { signal }),
+    } satisfies Partial<TrainStageOptions>;
+
+    const pretrained = await stage('pretrain', () =>
+      trainStage({
+        ...common,
+        stage: 'pretrain',
+        checkpoints: folder.file('checkpoints', 'pretrain'),
+        fingerprint: digest({ request, settings, stage: 'pretrain' }),
+        weights: () => initializeWeights(config, settings.seed),
+        batches: windows,
+        validation: new WindowBatches(sets.validation, { ...shape, documentSegments: true }),
+        numSteps: settings.pretrainSteps,
+        optimizer: settings.pretrainOptimizer,
+        schedule: settings.pretrainSchedule,
+        onResume: (step) => folder.cutMetrics('pretrain', step),
+      }),
+    );
+
+    const finetuned = await stage('sft', () =>
+      trainStage({
+        ...common,
+        stage: 'sft',
+        checkpoints: folder.file('checkpoints', 'sft'),
+        fingerprint: digest({ request, settings, stage: 'sft' }),
+        weights: () => pretrained.weights,
+        batches: chats,
+        numSteps: settings.sftSteps,
+        optimizer: settings.sftOptimizer,
+        schedule: settings.sftSchedule,
+        onResume: (step) => folder.cutMetrics('sft', step),
+      }),
+    );
+
+    const evaluation = await stage('evaluate', async () => {
+      await saveModel(modelFolder, finetuned.weights);
+      const model = await createLanguageModel({
+        config,
+        weights: finetuned.weights,
+        tokenizer,
+        chatFormat: chatMl,
+        device,
+      });
+      try {
+        return await evaluateFacts(model, corpus, { onEvent, ...(signal && { signal }) });
+      } finally {
+        await model.dispose();
+      }
+    });
+
+    return stage('report', async () => {
+      const report = await buildReport({
+        recipe,
+        folder,
+        sources,
+        corpus,
+        tokenizer,
+        tokenizerSeconds: trainSeconds,
+        sets,
+        config,
+        device,
+        resolved: { settings, sgemmGflops, plannedSeconds, secondsPerStep },
+        evaluation,
+        modelFolder,
+      });
+      await writeFileAtomic(folder.file('report.html'), renderReport(report));
+      // Last of all: a report.json says that the run is complete.
+      await writeFileAtomic(folder.file('report.json'), `${JSON.stringify(report, null, 2)}\n`);
+      return { report };
+    });
+
+    async function saveModel(path: string, weights: Weights): Promise<void> {
+      await saveCheckpoint(path, {
+        config,
+        weights,
+        files: tokenizerFiles,
+        generation: { temperature: 0 },
+        overwrite: true,
+      });
+    }
+  }
+}
+
+async function readReport(path: string): Promise<Report | undefined> {
+  try {
+    await access(path);
+  } catch {
+    return undefined;
+  }
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Report;
+  } catch (error) {
+    throw new FormatError(
+      `${path} is not JSON. Delete it to make the report again, or add --fresh to start over.`,
+      { cause: error },
+    );
+  }
+}
+
+async function readFiles(folder: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of names) files.set(name, await readFile(join(folder, name)));
+  return files;
+}

@@ -1,0 +1,164 @@
+/**
+ * One training stage of a run (pre-training or finetuning): resumes from its newest checkpoint, trains to its
+ * last step with validation, checkpoints and metrics, and hands the weights on.
+ */
+import type { EventSink, PlinthEvent } from '../../core/events.ts';
+import type { BatchSource, TokenBatch } from '../../data/token-batch.ts';
+import { bitsPerByte, targetBytes } from '../../evaluate/index.ts';
+import type { SaveCheckpointInput } from '../../model/checkpoint.node.ts';
+import { parameterSpecs, type TransformerConfig } from '../../model/config.ts';
+import type { Weights } from '../../model/initialize.ts';
+import type { Device } from '../../runtime/device.ts';
+import { formatOperatorTimes } from '../../runtime/index.ts';
+import type { Tokenizer } from '../../tokenizer/index.ts';
+import { LossEvaluator } from '../../train/evaluate-loss.ts';
+import { languageModelObjective } from '../../train/objective.ts';
+import type { OptimizerSettings } from '../../train/optimizer.ts';
+import type { Schedule } from '../../train/schedule.ts';
+import { type TrainResult, train } from '../../train/train.ts';
+import { resumeTraining, saveTraining } from '../../train/training-checkpoint.node.ts';
+import { initialState, readState } from '../../train/training-step.ts';
+
+/** Seconds between checkpoints: what a kill can cost at most. */
+const CHECKPOINT_SECONDS = 30;
+/** Validations in one stage. */
+const NUM_VALIDATIONS = 8;
+const NUM_VALIDATION_BATCHES = 4;
+
+export interface TrainStageOptions {
+  readonly stage: string;
+  /** Where `step-000500/` folders go. */
+  readonly checkpoints: string;
+  /** Identifies the settings; checkpoints of others are not resumed from. */
+  readonly fingerprint: string;
+  readonly device: Device;
+  readonly config: TransformerConfig;
+  /** Weights to start from when there is no checkpoint. */
+  readonly weights: () => Promise<Weights> | Weights;
+  readonly tokenizer?: Tokenizer;
+  /** tokenizer.json and the like, put into each checkpoint. */
+  readonly files?: SaveCheckpointInput['files'];
+  readonly batches: BatchSource;
+  readonly validation?: BatchSource;
+  readonly numSteps: number;
+  readonly optimizer: OptimizerSettings;
+  readonly schedule: Schedule;
+  readonly clipNorm: number;
+  readonly accumulate?: number;
+  readonly peakGflops?: number;
+  readonly profile?: boolean;
+  readonly onEvent: EventSink;
+  readonly signal?: AbortSignal;
+  /** Called when training resumes after `step` (0 for a fresh start), before the first event. */
+  readonly onResume?: (step: number) => Promise<void>;
+  /** Keeps events; called in batches, before each checkpoint. */
+  readonly keepEvents?: (events: readonly PlinthEvent[]) => Promise<void>;
+}
+
+export interface TrainStageResult extends TrainResult {
+  readonly weights: Weights;
+  /** True when the stage had been finished before and nothing was trained. */
+  readonly wasFinished: boolean;
+}
+
+export async function trainStage(options: TrainStageOptions): Promise<TrainStageResult> {
+  const { stage, config, device, numSteps, optimizer, batches } = options;
+  const specs = parameterSpecs(config);
+  const saved = await resumeTraining(options.checkpoints, stage, options.fingerprint, optimizer);
+  const startStep = saved?.meta.step ?? 0;
+  const state = saved?.state ?? initialState(await options.weights(), optimizer);
+  await options.onResume?.(startStep);
+  if (startStep >= numSteps) {
+    const nothing = { steps: 0, loss: Number.NaN, tokensPerSecond: 0, gflops: 0, seconds: 0, tokens: 0 };
+    return { ...nothing, weights: await readState(state, 'parameter/'), wasFinished: true };
+  }
+  const objective = languageModelObjective(config, {
+    batchSize: batches.batchSize,
+    length: batches.sequenceLength,
+    segments: true,
+  });
+  const pending: PlinthEvent[] = [];
+  const onEvent: EventSink = (event) => {
+    pending.push(event);
+    options.onEvent(event);
+  };
+  const flush = async () => options.keepEvents?.(pending.splice(0));
+  const evaluator = options.validation && (await LossEvaluator.compile(device, objective, specs));
+  const validation = options.validation && fixedBatches(options.validation);
+  try {
+    const result = await train<TokenBatch>({
+      stage,
+      device,
+      objective,
+      parameters: specs,
+      state,
+      startStep,
+      numSteps,
+      batch: (index) => batches.batch(index),
+      schedule: options.schedule,
+      settings: {
+        optimizer,
+        clipNorm: options.clipNorm,
+        accumulate: options.accumulate ?? 1,
+        ...(options.profile && { profile: true }),
+      },
+      ...(options.peakGflops && { peakGflops: options.peakGflops }),
+      ...(evaluator &&
+        validation && {
+          validation: {
+            everySteps: Math.max(1, Math.ceil(numSteps / NUM_VALIDATIONS)),
+            run: async () => {
+              const { loss, numItems } = await evaluator.run(state, validation);
+              return {
+                loss,
+                bitsPerByte: bitsPerByte(loss, numItems, totalBytes(options.tokenizer, validation)),
+              };
+            },
+          },
+        }),
+      checkpoint: {
+        everySeconds: CHECKPOINT_SECONDS,
+        save: async (step) => {
+          await flush();
+          const meta = { stage, step, numSteps, fingerprint: options.fingerprint };
+          return saveTraining(
+            options.checkpoints,
+            config,
+            state,
+            meta,
+            options.files ? { files: options.files } : {},
+          );
+        },
+      },
+      onEvent,
+      ...(options.signal && { signal: options.signal }),
+    });
+    if (result.operatorTimes) {
+      onEvent({
+        type: 'note',
+        level: 'info',
+        message: `Time by operator:\n${formatOperatorTimes(result.operatorTimes)}`,
+      });
+    }
+    return { ...result, weights: await readState(state, 'parameter/'), wasFinished: false };
+  } finally {
+    await flush();
+    await evaluator?.dispose();
+  }
+}
+
+function fixedBatches(source: BatchSource): TokenBatch[] {
+  const numBatches = Math.min(
+    NUM_VALIDATION_BATCHES,
+    Math.max(1, Math.floor(source.rowsPerEpoch / source.batchSize)),
+  );
+  return Array.from({ length: numBatches }, (_, i) => source.batch(i));
+}
+
+function totalBytes(tokenizer: Tokenizer | undefined, batches: readonly TokenBatch[]): number {
+  if (!tokenizer) return Number.NaN;
+  return batches.reduce(
+    (total, { targets, lossMask }) => total + targetBytes(tokenizer, targets, lossMask),
+    0,
+  );
+}
