@@ -1,0 +1,135 @@
+/**
+ * One answer being generated: chooses tokens from scores and turns them into text, until a stop token, a stop
+ * string, the length or the caller ends it.
+ */
+import { KeyedDraws, Sampler, type SamplerChain } from '../sampling/index.ts';
+import { TextStream, type Tokenizer } from '../tokenizer/index.ts';
+import type { Sequence } from './engine.ts';
+import type { Completion, CompletionChunk, FinishReason, PositionLogprobs } from './language-model.ts';
+import { positionLogprobs } from './logprobs.ts';
+import { StopStrings } from './stop-strings.ts';
+
+export interface GenerationSettings {
+  readonly prompt: Int32Array;
+  readonly maxTokens: number;
+  readonly chain: SamplerChain;
+  readonly seed: number;
+  readonly choice: number;
+  readonly stopTokens: ReadonlySet<number>;
+  readonly stop: readonly string[];
+  readonly logprobs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly tokenizer: Tokenizer | undefined;
+}
+
+export class Generation implements Sequence {
+  readonly prompt: Int32Array;
+  readonly maxTokens: number;
+  readonly signal: AbortSignal | undefined;
+  readonly completion: Promise<Completion>;
+  readonly #settings: GenerationSettings;
+  readonly #sampler: Sampler;
+  readonly #draws: KeyedDraws;
+  readonly #stop: StopStrings;
+  readonly #text: TextStream | undefined;
+  /** Ids that mean something: a vocabulary may be padded beyond the tokenizer's. */
+  readonly #numIds: number;
+  /** Prompt and tokens so far. */
+  readonly #history: Int32Array;
+  readonly #logprobs: PositionLogprobs[] = [];
+  #numTokens = 0;
+  #textSoFar = '';
+  #numInChunks = 0;
+  #onChunk: ((chunk: CompletionChunk) => void) | undefined;
+  #resolve!: (completion: Completion) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(settings: GenerationSettings, onChunk?: (chunk: CompletionChunk) => void) {
+    const { prompt, maxTokens, tokenizer } = settings;
+    this.#settings = settings;
+    this.prompt = prompt;
+    this.maxTokens = maxTokens;
+    this.signal = settings.signal;
+    this.#sampler = new Sampler(settings.chain);
+    this.#draws = new KeyedDraws(settings.seed, settings.choice);
+    this.#stop = new StopStrings(settings.stop);
+    this.#text = tokenizer && new TextStream(tokenizer);
+    this.#numIds = tokenizer?.vocabSize ?? Number.POSITIVE_INFINITY;
+    this.#history = new Int32Array(prompt.length + maxTokens);
+    this.#history.set(prompt);
+    this.#onChunk = onChunk;
+    this.completion = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  next(logits: Float32Array): number | undefined {
+    const usable = logits.length > this.#numIds ? logits.subarray(0, this.#numIds) : logits;
+    const length = this.prompt.length + this.#numTokens;
+    const history = this.#history.subarray(0, length);
+    const token = this.#sampler.sample(usable, this.#draws.at(this.#numTokens), history);
+    if (this.#settings.stopTokens.has(token)) {
+      this.#finish('stop', token);
+      return undefined;
+    }
+    if (this.#settings.logprobs !== undefined) {
+      this.#logprobs.push(positionLogprobs(usable, token, this.#settings.logprobs));
+    }
+    this.#history[length] = token;
+    this.#numTokens++;
+    if (this.#text) this.#give(this.#stop.push(this.#text.push(token)));
+    else if (this.#onChunk) this.#emit('');
+    if (this.#stop.isFound) this.#finish('stop');
+    else if (this.#numTokens >= this.maxTokens) this.#finish('length');
+    else return token;
+    return undefined;
+  }
+
+  cancel(): void {
+    this.#finish('cancelled');
+  }
+
+  fail(error: unknown): void {
+    this.#onChunk = undefined;
+    this.#reject(error);
+  }
+
+  #give(text: string): void {
+    if (text === '') return;
+    this.#textSoFar += text;
+    this.#emit(text);
+  }
+
+  #emit(text: string): void {
+    if (!this.#onChunk) return;
+    const first = this.prompt.length + this.#numInChunks;
+    const tokens = Array.from(this.#history.subarray(first, this.prompt.length + this.#numTokens));
+    this.#numInChunks = this.#numTokens;
+    this.#onChunk({ text, tokens });
+  }
+
+  #finish(finishReason: FinishReason, stopToken?: number): void {
+    let reason = finishReason;
+    if (!this.#stop.isFound && this.#text) {
+      this.#give(this.#stop.push(this.#text.flush()));
+      // The replacement of an incomplete character may complete a stop string.
+      if (this.#stop.isFound && reason === 'length') reason = 'stop';
+      this.#give(this.#stop.flush());
+    }
+    if (this.#numInChunks < this.#numTokens) this.#emit('');
+    const { prompt } = this;
+    this.#resolve({
+      text: this.#textSoFar,
+      tokens: Array.from(this.#history.subarray(prompt.length, prompt.length + this.#numTokens)),
+      ...(stopToken !== undefined && { stopToken }),
+      finishReason: reason,
+      usage: {
+        promptTokens: prompt.length,
+        completionTokens: this.#numTokens + (stopToken === undefined ? 0 : 1),
+      },
+      seed: this.#settings.seed,
+      ...(this.#settings.logprobs !== undefined && { logprobs: this.#logprobs }),
+    });
+  }
+}

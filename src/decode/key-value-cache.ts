@@ -1,0 +1,179 @@
+/**
+ * The keys and values of running sequences, in memory of our own that is fed to programs without a copy.
+ * Each sequence has a slot; the slots in use are 0 to numSlots - 1, so that any run of them is one view.
+ * Slots share one capacity; places beyond a sequence's length are masked and hold finite numbers.
+ */
+import { LimitError } from '../core/errors.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { MASKED } from '../model/transformer.ts';
+import type { HostArray } from '../runtime/device.ts';
+import { keyName, valueName } from './decoder-graph.ts';
+
+/** Capacity grows in steps of so many positions: every run reads all of it. */
+const GROWTH = 64;
+
+export class KeyValueCache {
+  readonly #numLayers: number;
+  readonly #numHeads: number;
+  readonly #headSize: number;
+  /** Keys and values of layer after layer, each [slots, heads, capacity, head size]. */
+  #arrays: Float32Array[] = [];
+  readonly #maxBytes: number;
+  /** [slots, capacity]: 0 where a place may be read. */
+  #mask = new Float32Array(0);
+  #lengths = new Int32Array(0);
+  #capacity = 0;
+  #maxSlots = 0;
+  #views = new Map<string, Record<string, HostArray>>();
+
+  /** Room is made ahead of need only within `maxBytes`. */
+  constructor(config: TransformerConfig, maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#numLayers = config.numLayers;
+    this.#numHeads = config.numKvHeads;
+    this.#headSize = config.headDim;
+  }
+
+  /** Bytes that one position of one slot takes. */
+  get bytesPerPosition(): number {
+    return 4 * (2 * this.#numLayers * this.#numHeads * this.#headSize + 1);
+  }
+
+  /** Capacity that is allocated for a length. */
+  static capacityFor(length: number): number {
+    return Math.ceil(length / GROWTH) * GROWTH;
+  }
+
+  /** Positions that every slot has room for. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  lengthOf(slot: number): number {
+    return this.#lengths[slot]!;
+  }
+
+  /** Makes room for `length` positions in slots 0..numSlots-1; no later slot may be in use. Throws LimitError without memory. */
+  reserve(numSlots: number, length: number): void {
+    if (numSlots <= this.#maxSlots && length <= this.#capacity) return;
+    const capacity = Math.max(this.#capacity, KeyValueCache.capacityFor(length));
+    const wished = numSlots <= this.#maxSlots ? this.#maxSlots : 2 * this.#maxSlots;
+    const affordable = Math.floor(this.#maxBytes / (capacity * this.bytesPerPosition));
+    const slots = Math.max(numSlots, Math.min(wished, affordable));
+    const oldSlots = this.#maxSlots;
+    const oldCapacity = this.#capacity;
+    const H = this.#numHeads;
+    const C = this.#headSize;
+    let arrays: Float32Array[];
+    try {
+      arrays = Array.from({ length: 2 * this.#numLayers }, () => new Float32Array(slots * H * capacity * C));
+    } catch {
+      throw new LimitError(
+        `The cache of keys and values does not fit into memory: ${slots} sequences of ${capacity} positions at ` +
+          `${this.bytesPerPosition} bytes. Lower maxBatchSize or maxTokens.`,
+      );
+    }
+    const mask = new Float32Array(slots * capacity).fill(MASKED);
+    const lengths = new Int32Array(slots);
+    lengths.set(this.#lengths.subarray(0, slots));
+    for (let slot = 0; slot < Math.min(oldSlots, slots); slot++) {
+      const count = lengths[slot]!;
+      mask.fill(0, slot * capacity, slot * capacity + count);
+      for (let i = 0; i < arrays.length; i++) {
+        for (let row = slot * H; row < (slot + 1) * H; row++) {
+          const from = row * oldCapacity * C;
+          arrays[i]!.set(this.#arrays[i]!.subarray(from, from + count * C), row * capacity * C);
+        }
+      }
+    }
+    this.#arrays = arrays;
+    this.#mask = mask;
+    this.#lengths = lengths;
+    this.#capacity = capacity;
+    this.#maxSlots = slots;
+    this.#views.clear();
+  }
+
+  /**
+   * Adds the first `count` new positions of row `row` to a slot.
+   * `present` is [2 numLayers, numRows, heads, T, head size], as a decoder's run returns it.
+   */
+  append(slot: number, present: Float32Array, numRows: number, row: number, count: number): void {
+    const H = this.#numHeads;
+    const C = this.#headSize;
+    const capacity = this.#capacity;
+    const length = this.#lengths[slot]!;
+    const T = present.length / (this.#arrays.length * numRows * H * C);
+    const size = count * C;
+    for (let i = 0; i < this.#arrays.length; i++) {
+      const array = this.#arrays[i]!;
+      for (let head = 0; head < H; head++) {
+        const from = ((i * numRows + row) * H + head) * T * C;
+        const to = ((slot * H + head) * capacity + length) * C;
+        // For a few numbers a loop beats making a view.
+        if (size > 256) array.set(present.subarray(from, from + size), to);
+        else for (let j = 0; j < size; j++) array[to + j] = present[from + j]!;
+      }
+    }
+    this.#mask.fill(0, slot * capacity + length, slot * capacity + length + count);
+    this.#lengths[slot] = length + count;
+  }
+
+  /** Moves a sequence to another slot, whose own is given up; the old slot is empty afterwards. */
+  move(from: number, to: number): void {
+    const block = this.#numHeads * this.#capacity * this.#headSize;
+    for (const array of this.#arrays) array.copyWithin(to * block, from * block, (from + 1) * block);
+    this.#mask.copyWithin(to * this.#capacity, from * this.#capacity, (from + 1) * this.#capacity);
+    this.#lengths[to] = this.#lengths[from]!;
+    this.clear(from);
+  }
+
+  /** Empties a slot. `wipe` also zeroes its numbers, which masked places must not hold when not finite. */
+  clear(slot: number, wipe = false): void {
+    this.#mask.fill(MASKED, slot * this.#capacity, (slot + 1) * this.#capacity);
+    this.#lengths[slot] = 0;
+    if (!wipe) return;
+    const block = this.#numHeads * this.#capacity * this.#headSize;
+    for (const array of this.#arrays) array.fill(0, slot * block, (slot + 1) * block);
+  }
+
+  /** Feeds for `count` slots from `first` on: views, valid until `reserve` grows the cache. */
+  feeds(first: number, count: number): Readonly<Record<string, HostArray>> {
+    const key = `${first} ${count}`;
+    const known = this.#views.get(key);
+    if (known) return known;
+    const capacity = this.#capacity;
+    const block = this.#numHeads * capacity * this.#headSize;
+    const shape = [count, this.#numHeads, capacity, this.#headSize];
+    const view = (array: Float32Array): HostArray => ({
+      data: array.subarray(first * block, (first + count) * block),
+      shape,
+    });
+    const feeds: Record<string, HostArray> = {
+      'past/mask': {
+        data: this.#mask.subarray(first * capacity, (first + count) * capacity),
+        shape: [count, 1, 1, capacity],
+      },
+    };
+    for (let layer = 0; layer < this.#numLayers; layer++) {
+      feeds[keyName(layer)] = view(this.#arrays[2 * layer]!);
+      feeds[valueName(layer)] = view(this.#arrays[2 * layer + 1]!);
+    }
+    this.#views.set(key, feeds);
+    return feeds;
+  }
+
+  /** Gives the memory back; every slot is empty. */
+  release(): void {
+    this.#arrays = [];
+    this.#mask = new Float32Array(0);
+    this.#lengths = new Int32Array(0);
+    this.#capacity = 0;
+    this.#maxSlots = 0;
+    this.#views.clear();
+  }
+
+  get sizeBytes(): number {
+    return this.#maxSlots * this.#capacity * this.bytesPerPosition;
+  }
+}
