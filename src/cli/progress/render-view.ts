@@ -145,7 +145,8 @@ function numberLines(view: JobView, columns: number, style: Style): string[] {
   if (!step && view.counted && view.counted.ratePerSecond > 0) {
     parts.push(`${formatCount(view.counted.ratePerSecond)} ${plainLine(view.counted.unit)}/s`);
   }
-  if (work && Number.isFinite(work.secondsLeft)) parts.push(`${formatDuration(work.secondsLeft)} left`);
+  if (work && work.share < 1 && Number.isFinite(work.secondsLeft))
+    parts.push(`${formatDuration(work.secondsLeft)} left`);
   if (view.numWarnings > 0)
     parts.push(`${view.numWarnings} ${view.numWarnings === 1 ? 'warning' : 'warnings'}`);
   if (parts.length === 0) return [];

@@ -48,7 +48,6 @@ export function plainText(text: string): string {
     text
       // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is removed.
       .replace(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|.)/g, '')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: so are the other control characters.
-      .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '')
+      .replace(/(?![\t\n])\p{Cc}|\p{Bidi_Control}/gu, '')
   );
 }

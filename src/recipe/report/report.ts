@@ -78,7 +78,11 @@ export interface Report {
     readonly leftOut: Readonly<Record<string, number>>;
     readonly evaluation: { readonly numHeldOutPhrasing: number; readonly numUnknown: number };
   };
-  readonly tokenizer: { readonly vocabSize: number; readonly bytesPerToken: number; readonly trainSeconds: number };
+  readonly tokenizer: {
+    readonly vocabSize: number;
+    readonly bytesPerToken: number;
+    readonly trainSeconds: number;
+  };
   readonly model: {
     readonly architecture: string;
     readonly numParameters: number;
