@@ -4,9 +4,9 @@ import {
   broadcastShapes,
   type ConstantValue,
   defineOperator,
+  dtypeError,
   type Operator,
   requireSameDType,
-  shapeError,
 } from '../operator.ts';
 import { type Node, sizeOf, Tensor } from '../tensor.ts';
 import { equal, greater, less } from './compare.ts';
@@ -137,8 +137,12 @@ const minimumOperator = defineBinary('minimum', {
 const whereOperator = defineOperator({
   name: 'where',
   infer: ([condition, a, b]) => {
-    if (condition!.dtype !== 'bool')
-      shapeError('where', `the condition must be bool, got ${condition!.dtype}.`);
+    if (condition!.dtype !== 'bool') {
+      dtypeError(
+        'where',
+        `the condition must be bool, got ${condition!.dtype}. Compare first: greater(x, y).`,
+      );
+    }
     requireSameDType('where', a!, b!);
     const values = broadcastShapes('where', a!.shape, b!.shape);
     return [{ shape: broadcastShapes('where', condition!.shape, values), dtype: a!.dtype }];
