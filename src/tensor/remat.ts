@@ -12,6 +12,8 @@ import { latestNodeId, type Node, Tensor } from './tensor.ts';
 interface Segment {
   readonly formals: readonly Tensor[];
   readonly results: readonly Tensor[];
+  /** The first formals stand for the arguments, the rest for what the function captured. */
+  readonly numArguments: number;
 }
 
 const segmentOf = (node: Node) => node.attributes.segment as Segment;
@@ -40,24 +42,32 @@ const rematOperator = defineOperator({
       wanted,
     );
     let next = 0;
-    return needed.map((need) => (need ? gradients[next++] : undefined));
+    const found = needed.map((need) => (need ? gradients[next++] : undefined));
+    // The cotangents that flow on wait for all of the segment's other gradients. Without that a runtime may
+    // walk down the whole chain first and keep every segment's recomputed values for its weights' gradients.
+    const { numArguments } = segmentOf(node);
+    return found.map((gradient, i) => {
+      const others = found.filter((other, j) => other && j !== i) as Tensor[];
+      const flowsOn = gradient && i < numArguments && others.length > 0;
+      return flowsOn ? applyOne(barrierOperator, [gradient, ...others]) : gradient;
+    });
   },
 });
 
 const barrierOperator = defineOperator({
   name: 'barrier',
   infer: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
-  // x + 0 * (one value of the other): runtimes cannot know that it changes nothing.
-  lower: (context, _node, [x, after]) => {
+  // x + 0 * (one value of each other input): runtimes cannot know that it changes nothing.
+  lower: (context, _node, [x, ...after]) => {
     const int64 = (value: bigint) => context.constant(BigInt64Array.of(value), [1], 'int64');
-    const flat = context.emit('Reshape', [after!, int64(-1n)])[0]!;
-    const first = context.emit('Slice', [flat, int64(0n), int64(1n), int64(0n)])[0]!;
-    const zero = context.emit('Mul', [first, context.constant(Float32Array.of(0), [], 'float32')])[0]!;
-    const scalarZero = context.emit('Reshape', [
-      zero,
-      context.constant(new BigInt64Array(0), [0], 'int64'),
-    ])[0]!;
-    return context.emit('Add', [x!, scalarZero]);
+    const firsts = after.map((other) => {
+      const flat = context.emit('Reshape', [other, int64(-1n)])[0]!;
+      return context.emit('Slice', [flat, int64(0n), int64(1n), int64(0n)])[0]!;
+    });
+    const joined = firsts.length > 1 ? context.emit('Concat', firsts, { axis: 0 })[0]! : firsts[0]!;
+    const zeros = context.emit('Mul', [joined, context.constant(Float32Array.of(0), [], 'float32')])[0]!;
+    const zero = context.emit('ReduceSum', [zeros, int64(0n)], { keepdims: 0 })[0]!;
+    return context.emit('Add', [x!, zero]);
   },
   gradient: (_node, [g]) => [g],
 });
@@ -107,7 +117,11 @@ export function remat(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]):
   for (const formal of formals) rewriter.set(formal.node, [formal]);
   const results = rewriter.run([body]);
   return apply(rematOperator, [...inputs, ...extras], {
-    segment: { formals: [...formals, ...extraFormals], results } satisfies Segment,
+    segment: {
+      formals: [...formals, ...extraFormals],
+      results,
+      numArguments: formals.length,
+    } satisfies Segment,
   })[0]!;
 }
 
