@@ -1,7 +1,7 @@
 /**
- * A Node resolve hook: in a recipe file, `plinth` and `plinth/recipe` mean the Plinth that runs the recipe, also
- * when the folder has no node_modules, and in a checkout the sources instead of a build. So a recipe's
- * classes and errors are the same as the runner's.
+ * Node hooks for recipe files. `plinth` and `plinth/recipe` mean the Plinth that runs the recipe, also when the
+ * folder has no node_modules, and in a checkout the sources instead of a build; so a recipe's classes and
+ * errors are the runner's. And a .ts file is an ES module whatever the package.json around it says.
  */
 import { existsSync, readFileSync } from 'node:fs';
 
@@ -14,10 +14,16 @@ export function initialize(data) {
   exported = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).exports ?? {};
 }
 
-export function resolve(specifier, context, nextResolve) {
+export async function resolve(specifier, context, nextResolve) {
   const match = /^plinth(\/.*)?$/.exec(specifier);
   const file = match && fileOf(`.${match[1] ?? ''}`);
-  return nextResolve(file ?? specifier, context);
+  const resolved = await nextResolve(file ?? specifier, context);
+  return isUserSource(resolved.url) ? { ...resolved, format: 'module' } : resolved;
+}
+
+/** A .ts file of the user's own: neither ours nor an installed package's. */
+function isUserSource(url) {
+  return /^file:.*\.ts(\?|$)/.test(url) && !url.includes('/node_modules/') && !url.startsWith(root.href);
 }
 
 /** URL of the file behind an entry of package.json's `exports`, or undefined when there is none. */

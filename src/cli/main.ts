@@ -3,9 +3,13 @@
  * Commands import their heavy parts when they run, so that `--help` answers at once.
  */
 import { Command, CommanderError } from 'commander';
-import { runCommand } from './commands/run.node.ts';
+import { chatCommand } from './commands/chat.ts';
+import { generateCommand } from './commands/generate.ts';
+import { newCommand } from './commands/new.ts';
+import { runCommand } from './commands/run.ts';
+import { tokenizerCommand } from './commands/tokenizer.ts';
 import { EXIT_OK, EXIT_USAGE, endingOf } from './exit-codes.ts';
-import { type Installation, plinthVersion } from './installation.node.ts';
+import { type Installation, plinthVersion } from './installation.ts';
 
 const EXAMPLES = `
 Examples:
@@ -36,7 +40,13 @@ export async function main(
     .version(plinthVersion(), '-V, --version', 'print the version')
     .helpCommand(false)
     .addHelpText('after', EXAMPLES);
-  for (const command of [runCommand(installation)]) {
+  for (const command of [
+    runCommand(installation),
+    newCommand(),
+    generateCommand(),
+    chatCommand(),
+    tokenizerCommand(),
+  ]) {
     program.addCommand(command);
   }
   if (argv.length === 0) {

@@ -4,7 +4,8 @@
  * plan's affair. The known names come from the settings' own defaults, so none is forgotten here.
  */
 import { PlinthError } from '../core/errors.ts';
-import type { RecipeSettings } from '../recipe/recipe.ts';
+import { type Dial, planModel } from '../recipe/plan.ts';
+import type { Recipe, RecipeSettings } from '../recipe/recipe.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
 import { DEFAULT_SCHEDULE } from '../train/schedule.ts';
 import { nearestName } from './nearest-name.ts';
@@ -69,6 +70,23 @@ export function parseSettings(pairs: readonly string[]): SettingsOverride {
     else settings[group!] = { ...(settings[group!] as Record<string, number | string>), [field]: value };
   }
   return settings;
+}
+
+/** Groups as the plan would fill them, with the named fields replaced: settings know whole groups only. */
+export function completeSettings(
+  settings: SettingsOverride,
+  recipe: Recipe,
+  dial: Dial,
+): Partial<RecipeSettings> {
+  const entries = Object.entries(settings);
+  const isGroup = ([, value]: [string, unknown]) => typeof value === 'object';
+  const single = Object.fromEntries(entries.filter((entry) => !isGroup(entry))) as Partial<RecipeSettings>;
+  if (!entries.some(isGroup)) return single;
+  const planned = planModel(dial, { ...recipe.settings, ...single }) as Record<string, unknown>;
+  const groups = entries
+    .filter(isGroup)
+    .map(([name, fields]) => [name, { ...(planned[name] as object), ...(fields as object) }]);
+  return { ...single, ...Object.fromEntries(groups) };
 }
 
 function unknownKey(key: string): PlinthError {

@@ -43,9 +43,9 @@ export class LivePicture {
     this.#lines = lines;
   }
 
-  /** A line above the picture that stays. */
+  /** Text above the picture that stays. */
   print(text: string): void {
-    const above = `${text}${CLEAR_LINE_END}\n`;
+    const above = `${text.replaceAll('\n', `${CLEAR_LINE_END}\n`)}${CLEAR_LINE_END}\n`;
     this.#stream.write(
       this.#isOpen
         ? BEGIN_UPDATE + this.#toTop() + above + textOf(this.#lines) + CLEAR_BELOW + END_UPDATE

@@ -4,7 +4,7 @@
  */
 import type { PlinthEvent } from '../../core/events.ts';
 import { formatCount, formatDuration } from '../../core/units.ts';
-import { plainLine } from '../terminal/text-width.ts';
+import { plainLine, plainText } from '../terminal/text-width.ts';
 import { grouped, workOf } from './render-view.ts';
 import type { JobView } from './view-state.ts';
 
@@ -31,7 +31,7 @@ function textOf(event: PlinthEvent, view: JobView, isDue: boolean): string | und
     return `${event.stage} done${event.seconds === undefined ? '' : ` in ${formatDuration(event.seconds)}`}${detail}`;
   }
   if (event.type === 'note')
-    return `${event.level === 'warning' ? 'Warning: ' : ''}${plainLine(event.message)}`;
+    return `${event.level === 'warning' ? 'Warning: ' : ''}${plainText(event.message)}`;
   if (!isDue || (event.type !== 'train-step' && event.type !== 'progress')) return undefined;
   const work = workOf(view);
   const parts = [event.stage, work ? `${work.text} (${Math.floor(work.share * 100)} %)` : ''];

@@ -4,7 +4,7 @@
  */
 import type { EventSink, PlinthEvent } from '../../core/events.ts';
 import { styleFor } from '../terminal/style.ts';
-import { plainLine } from '../terminal/text-width.ts';
+import { plainText } from '../terminal/text-width.ts';
 import { LivePicture, type TerminalStream } from './live-picture.ts';
 import { plainLogLine } from './plain-log.ts';
 import { renderView } from './render-view.ts';
@@ -69,7 +69,7 @@ function liveProgress(
   const onEvent = (event: PlinthEvent) => {
     view = reduceView(view, event, Date.now());
     if (event.type !== 'note') return;
-    const text = plainLine(event.message);
+    const text = plainText(event.message);
     picture.print(event.level === 'warning' ? style.warn(`Warning: ${text}`) : text);
   };
   return {

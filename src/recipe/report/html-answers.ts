@@ -1,7 +1,7 @@
 /** How far the answers can be trusted: scores by attribute, refusals, and answers word for word. */
 import * as figures from './figures.ts';
 import { section, table } from './html-table.ts';
-import { type Markup, markup } from './markup.ts';
+import { type Markup, type MarkupValue, markup } from './markup.ts';
 import type { AnswerSample, Report, Score } from './report.ts';
 import { scoreBar } from './svg-score-bar.ts';
 
@@ -15,12 +15,17 @@ const SCORE_COLUMNS = [
 
 function scoreRow(name: string, score: Score) {
   return [
-    name,
+    breakable(name),
     scoreBar(score, name),
     figures.percent(score.value),
     figures.interval(score.interval),
     figures.counted(score),
   ];
+}
+
+/** Long names may break after a slash and before a capital, nowhere else. */
+function breakable(name: string): MarkupValue {
+  return name.split(/(?<=\/)|(?<=[a-z])(?=[A-Z])/).map((part, i) => (i === 0 ? part : markup`<wbr>${part}`));
 }
 
 export function answersSection({ evaluation }: Report): Markup {
@@ -67,7 +72,7 @@ export function samplesSection({ samples }: Report): Markup | undefined {
     const ofKind = samples.filter((sample) => sample.kind === kind);
     if (ofKind.length === 0) return undefined;
     return markup`<h3>${title}</h3>${table({
-      columns: [{ title: 'Question' }, { title: 'Answer' }],
+      columns: [{ title: 'Question', kind: 'half' }, { title: 'Answer' }],
       rows: ofKind.map((sample) => [sample.question, answer(sample)]),
     })}`;
   });

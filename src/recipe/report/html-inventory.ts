@@ -23,11 +23,9 @@ export function dataSection({ data }: Report): Markup {
   const dropped =
     leftOut.length === 0
       ? markup`<p>No fact was left out.</p>`
-      : table({
-          caption: 'Facts left out, by reason',
-          columns: [{ title: 'Reason' }, { title: 'Facts', kind: 'figure' }],
-          rows: leftOut.map(([reason, count]) => [figures.words(reason), figures.whole(count)]),
-        });
+      : markup`<h3>Facts left out, by reason</h3>${pairs(
+          leftOut.map(([reason, count]) => [figures.words(reason), figures.whole(count)]),
+        )}`;
   return section(
     'data',
     'Data',
@@ -37,7 +35,7 @@ export function dataSection({ data }: Report): Markup {
       ['Entities', figures.whole(data.numEntities)],
       ['Statements written', figures.whole(data.numStatements)],
       ['Training questions', figures.whole(data.numQuestions)],
-      ['of them about invented names', figures.whole(data.numUnknownQuestions)],
+      ['Questions about invented names', figures.whole(data.numUnknownQuestions)],
       ['Documents', figures.whole(data.numDocuments)],
       ['Tokens', figures.whole(data.numTokens)],
       ['Text', figures.bytes(data.numBytes)],
@@ -87,7 +85,7 @@ export function settingsSection({ settings }: Report): Markup {
   return section(
     'settings',
     'Settings',
-    markup`<details><summary>All ${rows.length} settings of this run</summary>${pairs(
+    markup`<details open><summary>All ${rows.length} settings of this run</summary>${pairs(
       rows.map(([name, value]) => [name, markup`<code>${value}</code>`]),
     )}</details>`,
   );

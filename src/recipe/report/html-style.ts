@@ -24,7 +24,8 @@ section { margin-top: 3.5rem; padding-top: 1.75rem; border-top: 1px solid var(--
 .scroll { overflow-x: auto; margin-bottom: 1.25rem; }
 table { width: 100%; border-collapse: collapse; font-size: .93rem; }
 caption { padding: 0 0 .4rem; text-align: left; font-weight: 650; }
-th, td { padding: .42rem 1.1rem .42rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: baseline; font-weight: 400; overflow-wrap: anywhere; }
+th, td { padding: .42rem 1.1rem .42rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: baseline; font-weight: 400; overflow-wrap: break-word; }
+.half { width: 50%; overflow-wrap: anywhere; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--quiet); font-size: .8rem; white-space: nowrap; }
 .figure { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -42,7 +43,6 @@ section > .pairs, details .pairs { columns: 2; column-gap: 3rem; }
 figure { margin: 0; min-width: 0; break-inside: avoid; }
 figcaption { margin-bottom: .6rem; }
 figcaption strong { display: inline-block; margin-right: .75rem; font-weight: 650; }
-figcaption strong::first-letter { text-transform: uppercase; }
 .key { margin-right: .75rem; color: var(--quiet); font-size: .85rem; white-space: nowrap; }
 .key::before { content: ""; display: inline-block; width: 1.1em; height: 0; margin-right: .4em; border-top: 2px solid var(--accent); vertical-align: .28em; }
 .validation-key::before { border-top-color: var(--second); border-top-style: dotted; border-top-width: 3px; }
@@ -77,7 +77,9 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line
   .columns h3 { margin-top: 1.25rem; }
   section > .pairs, details .pairs { columns: 1; }
   th, td { padding-right: .8rem; }
-  .chart { min-width: 6rem; width: auto; }
+  .chart { min-width: 4.5rem; width: auto; }
+  svg.bar { min-width: 4.5rem; }
+  thead th { white-space: normal; }
 }
 @media print {
   :root { color-scheme: light; --ground: #fff; --text: #000; --quiet: #444; --line: #ccc; --faint: #f2f2f2; --accent: #1a5fb4; --accent-soft: #a9c6ea; --second: #a44a00; --good: #1b6e33; --bad: #b3261e; }

@@ -3,8 +3,8 @@ import { Markup, type MarkupValue, markup } from './markup.ts';
 
 export interface Column {
   readonly title: string;
-  /** Figures align on the right with digits of equal width. */
-  readonly kind?: 'text' | 'figure' | 'chart';
+  /** Figures align on the right with digits of equal width; 'half' is text that takes half the table. */
+  readonly kind?: 'text' | 'figure' | 'chart' | 'half';
 }
 
 export interface TableInput {

@@ -9,7 +9,7 @@ import { extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError, DataError, messageOf, PlinthError } from '../core/errors.ts';
 import { defineRecipe, type Recipe } from '../recipe/recipe.ts';
-import { type Installation, importsHookUrl, ownRecipesFolder } from './installation.node.ts';
+import { type Installation, importsHookUrl, ownRecipesFolder } from './installation.ts';
 import { nearestName } from './nearest-name.ts';
 
 const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs'];

@@ -1,9 +1,9 @@
 /** `plinth run`: a recipe from start to report, then a talk with the model. */
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import type { RecipeSettings } from '../../recipe/recipe.ts';
-import type { Installation } from '../installation.node.ts';
-import { listenForInterrupt } from '../interrupt.node.ts';
+import type { Installation } from '../installation.ts';
+import { listenForInterrupt } from '../interrupt.ts';
+import { shownPath } from '../model-folder.ts';
 import { collect, positiveInteger, quantity, wholeNumber } from '../option-values.ts';
 
 interface RunFlags {
@@ -51,7 +51,10 @@ export function runCommand(installation: Installation): Command {
     )
     .option('--params <number>', 'number of parameters to aim at (800k, 1.5M)', quantity)
     .option('--seed <number>', 'seed of every random draw', wholeNumber)
-    .option('--out <folder>', 'folder of the run (default: runs/NAME)')
+    .option(
+      '--out <folder>',
+      'folder of the run (default: runs/NAME, with --minutes and the like in its name)',
+    )
     .addOption(
       new Option('--device <name>', 'where to compute').choices(['cpu', 'webgpu', 'cuda']).default('cpu'),
     )
@@ -66,15 +69,25 @@ export function runCommand(installation: Installation): Command {
 }
 
 async function run(name: string, flags: RunFlags, installation: Installation): Promise<void> {
-  const [{ loadRecipe }, { parseSettings }, { openProgress }] = await Promise.all([
-    import('../load-recipe.node.ts'),
+  const [{ loadRecipe }, { parseSettings, completeSettings }, { openProgress }] = await Promise.all([
+    import('../load-recipe.ts'),
     import('../settings-override.ts'),
     import('../progress/progress.ts'),
   ]);
-  const overrides = parseSettings(flags.set ?? []) as Partial<RecipeSettings>;
+  const settings = parseSettings(flags.set ?? []);
   const { recipe } = await loadRecipe(name, installation);
-  const folder = resolve(flags.out ?? `runs/${recipe.name}`);
-  const { runRecipe } = await import('../../recipe/run.node.ts');
+  const dial = {
+    ...(flags.flops !== undefined && { flops: flags.flops }),
+    ...(flags.params !== undefined && { params: flags.params }),
+  };
+  const overrides = completeSettings(settings, recipe, { minutes: flags.minutes ?? recipe.minutes, ...dial });
+  const { defaultRunFolder, runRecipe } = await import('../../recipe/run.node.ts');
+  const asked = {
+    ...dial,
+    ...(flags.minutes !== undefined && { minutes: flags.minutes }),
+    ...(flags.seed !== undefined && { seed: flags.seed }),
+  };
+  const folder = resolve(flags.out ?? defaultRunFolder(recipe, asked));
 
   const progress = openProgress({ title: `plinth run ${recipe.name}` });
   using interrupt = listenForInterrupt(() =>
@@ -83,16 +96,13 @@ async function run(name: string, flags: RunFlags, installation: Installation): P
   let result: Awaited<ReturnType<typeof runRecipe>>;
   try {
     result = await runRecipe(recipe, {
+      ...asked,
       folder,
-      minutes: flags.minutes,
-      flops: flags.flops,
-      params: flags.params,
-      seed: flags.seed,
       device: flags.device,
-      numThreads: flags.threads,
+      ...(flags.threads !== undefined && { numThreads: flags.threads }),
       overrides,
-      profile: flags.profile,
-      fresh: flags.fresh,
+      profile: flags.profile ?? false,
+      fresh: flags.fresh ?? false,
       onEvent: progress.onEvent,
       signal: interrupt.signal,
     });
@@ -101,19 +111,22 @@ async function run(name: string, flags: RunFlags, installation: Installation): P
   }
   interrupt[Symbol.dispose]();
 
-  const { modelFolder, report } = result;
+  const { modelFolder, report, trained } = result;
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ folder: result.folder, modelFolder, report })}\n`);
+    process.stdout.write(`${JSON.stringify({ folder: result.folder, modelFolder, trained, report })}\n`);
     return;
   }
   const { reportSummary } = await import('../../recipe/report/text.ts');
-  const shown = relative(process.cwd(), result.folder) || '.';
+  const shown = shownPath(result.folder);
+  if (!trained) process.stderr.write('This run was finished before; --fresh trains it again.\n');
   process.stdout.write(
-    `\n${reportSummary(report)}\n\nReport  ${shown}/report.html\nModel   ${shown}/model\n`,
+    `\n${reportSummary(report)}\n\nReport   ${shown}/report.html\nModel    ${shown}/model\n`,
   );
   if (flags.chat && process.stdin.isTTY && process.stdout.isTTY) {
-    const { chatWithFolder } = await import('../chat-session.node.ts');
+    const { chatWithFolder } = await import('../chat-terminal.ts');
     process.stdout.write('\n');
-    await chatWithFolder(modelFolder, { device: flags.device });
+    await chatWithFolder(modelFolder, { device: flags.device, threads: flags.threads });
+  } else {
+    process.stdout.write(`Talk     plinth chat --model ${shown}\n`);
   }
 }
