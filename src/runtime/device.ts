@@ -27,6 +27,11 @@ export type Feed = TensorData | HostArray | DeviceTensor;
 export interface ExecutableOptions {
   /** Outputs that stay on the device between runs (a training step's state). Others come back to the host. */
   keepOnDevice?: readonly string[];
+  /**
+   * Allocate values one by one instead of in one planned block: up to half the memory (the plan is laid out
+   * beside what the first run allocated), at a few per cent of speed.
+   */
+  lowMemory?: boolean;
   /** Record a profile of operators; read it with `endProfiling()`. */
   profile?: boolean;
 }

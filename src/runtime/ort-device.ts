@@ -63,10 +63,11 @@ export function ortDevice(backend: OrtBackend): Device {
     target: backend.target,
     numThreads: backend.numThreads,
     load: (program, options = {}) => load(backend, transfer, program, options),
-    compile: (outputs, { keepOnDevice, profile, ...options } = {}) =>
+    compile: (outputs, { keepOnDevice, profile, lowMemory, ...options } = {}) =>
       load(backend, transfer, compile(outputs, { ...options, target: backend.target }), {
         ...(keepOnDevice && { keepOnDevice }),
         ...(profile && { profile }),
+        ...(lowMemory && { lowMemory }),
       }),
     upload: (values) => upload(backend, transfer, values),
   };
@@ -97,6 +98,7 @@ async function load(
   const sessionOptions: InferenceSession.SessionOptions = {
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
+    ...(options.lowMemory && { enableMemPattern: false }),
     ...(options.profile && backend.profileOptions?.()),
     ...(kept.length > 0 && {
       preferredOutputLocation: Object.fromEntries(
