@@ -16,11 +16,12 @@ export interface ChatSettings {
 const NUMBERS = ['maxTokens', 'temperature', 'topK', 'topP', 'seed'] as const;
 const COMMANDS = ['/help', '/reset', '/settings', '/quit'];
 
-export const CHAT_HELP = `/help              this list
-/reset             forget the conversation
-/settings          show the settings
-/settings KEY=VALUE    change one: history, ${NUMBERS.join(', ')}; an empty value resets it
-/quit              leave (also Ctrl-D, or Ctrl-C twice)`;
+export const CHAT_HELP = `/help                  this list
+/reset                 forget the conversation
+/settings              show the settings
+/settings KEY=VALUE    change one (no value: back to its default):
+                       history, ${NUMBERS.join(', ')}
+/quit                  leave (also Ctrl-D, or Ctrl-C twice)`;
 
 export type CommandResult = { readonly text: string } | 'quit';
 

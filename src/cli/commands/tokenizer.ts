@@ -171,7 +171,10 @@ async function readTextFile(path: string): Promise<string> {
 function decodeCommand(): Command {
   return new Command('decode')
     .description('Print the text of token ids.')
-    .argument('<ids...>', 'token ids, separated by spaces or commas')
+    .argument('<ids...>', 'token ids, separated by spaces or commas', (text: string, before?: number[]) => [
+      ...(before ?? []),
+      ...tokenIds(text),
+    ])
     .requiredOption('--tokenizer <folder>', 'folder with a tokenizer.json')
     .option('--skip-special', 'leave special tokens out')
     .option('--json', 'print {"text"} as one line of JSON')
@@ -180,10 +183,9 @@ function decodeCommand(): Command {
 }
 
 async function decode(
-  words: string[],
+  ids: number[],
   flags: { tokenizer: string; skipSpecial?: boolean; json?: boolean },
 ): Promise<void> {
-  const ids = tokenIds(words.join(' '));
   const { loadTokenizer } = await import('../../tokenizer/index.node.ts');
   const { tokenizer } = await loadTokenizer(flags.tokenizer);
   const text = tokenizer.decode(ids, { special: flags.skipSpecial ? 'skip' : 'keep' });

@@ -19,7 +19,7 @@ export interface ChartText {
   readonly bottom: number;
 }
 
-/** @param share how much of the width the values fill, 0..1: the part of the run that is done. */
+/** @param place the part of the width that the values fill, from 0 to 1: the part of the run they belong to. */
 export function brailleChart(values: readonly number[], columns: number, rows: number, share = 1): ChartText {
   const cells = Array.from({ length: rows }, () => new Uint8Array(columns));
   const finite = values.filter(Number.isFinite);
@@ -28,7 +28,8 @@ export function brailleChart(values: readonly number[], columns: number, rows: n
   const bottom = sorted[0]!;
   const top = sorted[Math.ceil((sorted.length - 1) * 0.98)]!;
   const range = top - bottom || 1;
-  const width = Math.max(1, Math.min(2 * columns, Math.round(2 * columns * share)));
+  const first = Math.max(0, Math.min(2 * columns - 1, Math.round(2 * columns * place.from)));
+  const width = Math.max(1, Math.min(2 * columns - first, Math.round(2 * columns * (place.to - place.from))));
   const lastRow = 4 * rows - 1;
   let previous: number | undefined;
   for (let x = 0; x < width; x++) {
@@ -37,7 +38,8 @@ export function brailleChart(values: readonly number[], columns: number, rows: n
     // Dots between neighbours join them, so that a fall is a line and not a gap.
     const from = previous === undefined ? y : y > previous ? Math.min(previous + 1, y) : y;
     const to = previous === undefined ? y : y > previous ? y : Math.max(previous - 1, y);
-    for (let dot = from; dot <= to; dot++) cells[dot >> 2]![x >> 1]! |= DOTS[dot & 3]![x & 1]!;
+    const at = first + x;
+    for (let dot = from; dot <= to; dot++) cells[dot >> 2]![at >> 1]! |= DOTS[dot & 3]![at & 1]!;
     previous = y;
   }
   return { lines: textOf(cells), top, bottom };

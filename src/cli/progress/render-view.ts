@@ -116,7 +116,12 @@ function chartLines(view: JobView, columns: number, style: Style): string[] {
   if (!step || losses.points.length < 2) return [];
   const labelWidth = 7;
   const chartColumns = Math.min(MAX_CHART_COLUMNS, columns - labelWidth - 2);
-  const chart = brailleChart(losses.points, chartColumns, CHART_ROWS, fraction(step.step, step.numSteps));
+  // After a resume the curve begins where this session did.
+  const place = {
+    from: fraction(losses.firstStep - 1, step.numSteps),
+    to: fraction(step.step, step.numSteps),
+  };
+  const chart = brailleChart(losses.points, chartColumns, CHART_ROWS, place);
   const middle = Math.floor(CHART_ROWS / 2);
   const labels = new Map([
     [0, chart.top],
