@@ -16,6 +16,21 @@ export const runs: readonly { label: string; name: string; integers: IntegerType
       : [{ label: name, name, integers: 'int64' }],
 );
 
+/** What cannot stay on the GPU. Integers of 64 bits have few kernels: programs feed ids as int32. */
+export const leavesGpu: ReadonlySet<string> = new Set([
+  'cast.fromInteger (int64)',
+  'equal (int64)',
+  'take (int64)',
+  'take.vector (int64)',
+  'take.axis (int64)',
+  'take.one (int64)',
+  'crossEntropy (int64)',
+  'oneHot (int64)',
+]);
+
+/** Needs a GPU feature (shader-f16) that not every adapter has; refused with a text when it is missing. */
+export const NEEDS_HALF = 'cast.half';
+
 /** Compiles one case for a device, runs it once and reads what it returns. */
 export async function runCase(
   device: Device,

@@ -1,25 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { operatorCase } from './operator-cases.ts';
-import { expectGolden, runCase, runs } from './operator-suite.ts';
+import { expectGolden, leavesGpu, NEEDS_HALF, runCase, runs } from './operator-suite.ts';
 import { openGpu } from './software-gpu.ts';
 
 const gpu = await openGpu();
 /** Drivers compute sin and cos to about 2^-11. */
 const TOLERANCE = 1e-3;
-
-/** What cannot stay on the GPU. Integers of 64 bits have few kernels: programs feed ids as int32. */
-const leavesGpu = new Set([
-  'cast.fromInteger (int64)',
-  'equal (int64)',
-  'take (int64)',
-  'take.vector (int64)',
-  'take.axis (int64)',
-  'take.one (int64)',
-  'crossEntropy (int64)',
-  'oneHot (int64)',
-]);
-/** Needs a GPU feature (shader-f16) that not every adapter has; refused with a text when it is missing. */
-const NEEDS_HALF = 'cast.half';
 
 if ('missing' in gpu) {
   describe('operators on WebGPU', () => {
