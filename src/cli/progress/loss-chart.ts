@@ -20,7 +20,12 @@ export interface ChartText {
 }
 
 /** @param place the part of the width that the values fill, from 0 to 1: the part of the run they belong to. */
-export function brailleChart(values: readonly number[], columns: number, rows: number, share = 1): ChartText {
+export function brailleChart(
+  values: readonly number[],
+  columns: number,
+  rows: number,
+  place: { from: number; to: number } = { from: 0, to: 1 },
+): ChartText {
   const cells = Array.from({ length: rows }, () => new Uint8Array(columns));
   const finite = values.filter(Number.isFinite);
   if (finite.length === 0) return { lines: textOf(cells), top: Number.NaN, bottom: Number.NaN };
