@@ -4,10 +4,10 @@
  */
 import { ConfigError } from '../core/errors.ts';
 import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
+import { decoderGraph } from '../model/decoder-graph.ts';
 import type { Weights } from '../model/initialize.ts';
 import { rotaryTableData } from '../model/transformer.ts';
 import type { Device, DeviceTensor, Executable, Feed, HostArray } from '../runtime/device.ts';
-import { decoderGraph } from './decoder-graph.ts';
 
 /** New tokens of some rows, padded at the end to one length. */
 export interface DecoderInput {

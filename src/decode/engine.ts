@@ -13,10 +13,11 @@ export interface Sequence {
   readonly prompt: Int32Array;
   /** At most so many tokens follow; with the prompt they fit the model's context. */
   readonly maxTokens: number;
-  readonly signal: AbortSignal | undefined;
+  /** Nobody waits for it any more; it ends before the next run. */
+  readonly isCancelled: boolean;
   /** Takes the scores of the next token [vocabSize] and returns it, or undefined when the sequence ended. */
   next(logits: Float32Array): number | undefined;
-  /** The signal fired; the sequence ends. */
+  /** It was cancelled and ends here. */
   cancel(): void;
   fail(error: unknown): void;
 }
@@ -133,14 +134,15 @@ export class DecodeEngine {
     }
     for (let slot = this.#running.length - 1; slot >= 0; slot--) {
       const { sequence } = this.#running[slot]!;
-      if (!sequence.signal?.aborted) continue;
-      this.#remove(slot);
+      if (!sequence.isCancelled) continue;
+      // Its prompt may be half read: nobody has looked at its numbers yet.
+      this.#remove(slot, true);
       sequence.cancel();
     }
-    if (this.#queue.some((sequence) => sequence.signal?.aborted)) {
+    if (this.#queue.some((sequence) => sequence.isCancelled)) {
       const waiting = this.#queue.splice(0);
-      this.#queue.push(...waiting.filter((sequence) => !sequence.signal?.aborted));
-      for (const sequence of waiting) if (sequence.signal?.aborted) sequence.cancel();
+      this.#queue.push(...waiting.filter((sequence) => !sequence.isCancelled));
+      for (const sequence of waiting) if (sequence.isCancelled) sequence.cancel();
     }
   }
 
@@ -227,7 +229,7 @@ export class DecodeEngine {
   }
 
   #stopped(slot: number): boolean {
-    return this.#disposed || this.#running[slot]!.sequence.signal?.aborted === true;
+    return this.#disposed || this.#running[slot]!.sequence.isCancelled;
   }
 
   #longestRunning(numSlots: number): number {

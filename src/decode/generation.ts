@@ -22,12 +22,17 @@ export interface GenerationSettings {
   readonly tokenizer: Tokenizer | undefined;
 }
 
+/** What a caller holds to give up several answers at once. */
+export interface AnswerGroup {
+  isAbandoned: boolean;
+}
+
 export class Generation implements Sequence {
   readonly prompt: Int32Array;
   readonly maxTokens: number;
-  readonly signal: AbortSignal | undefined;
   readonly completion: Promise<Completion>;
   readonly #settings: GenerationSettings;
+  readonly #group: AnswerGroup;
   readonly #sampler: Sampler;
   readonly #draws: KeyedDraws;
   readonly #stop: StopStrings;
@@ -44,12 +49,16 @@ export class Generation implements Sequence {
   #resolve!: (completion: Completion) => void;
   #reject!: (error: unknown) => void;
 
-  constructor(settings: GenerationSettings, onChunk?: (chunk: CompletionChunk) => void) {
+  constructor(
+    settings: GenerationSettings,
+    group: AnswerGroup = { isAbandoned: false },
+    onChunk?: (chunk: CompletionChunk) => void,
+  ) {
     const { prompt, maxTokens, tokenizer } = settings;
     this.#settings = settings;
+    this.#group = group;
     this.prompt = prompt;
     this.maxTokens = maxTokens;
-    this.signal = settings.signal;
     this.#sampler = new Sampler(settings.chain);
     this.#draws = new KeyedDraws(settings.seed, settings.choice);
     this.#stop = new StopStrings(settings.stop);
@@ -62,6 +71,10 @@ export class Generation implements Sequence {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  get isCancelled(): boolean {
+    return this.#group.isAbandoned || this.#settings.signal?.aborted === true;
   }
 
   next(logits: Float32Array): number | undefined {

@@ -5,9 +5,9 @@
  */
 import { LimitError } from '../core/errors.ts';
 import type { TransformerConfig } from '../model/config.ts';
+import { keyName, valueName } from '../model/decoder-graph.ts';
 import { MASKED } from '../model/transformer.ts';
 import type { HostArray } from '../runtime/device.ts';
-import { keyName, valueName } from './decoder-graph.ts';
 
 /** Capacity grows in steps of so many positions: every run reads all of it. */
 const GROWTH = 64;

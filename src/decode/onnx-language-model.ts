@@ -66,15 +66,16 @@ class OnnxLanguageModel implements LanguageModel {
   }
 
   stream(prompt: Prompt, options: GenerateOptions = {}): CompletionStream {
-    const left = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+    const group = { isAbandoned: false };
     return completionStream(
       async (push) => {
-        const generation = new Generation(this.#settings(prompt, { ...options, signal }, freshSeed()), push);
+        const generation = new Generation(this.#settings(prompt, options, freshSeed()), group, push);
         this.#engine.submit([generation]);
         return generation.completion;
       },
-      () => left.abort(),
+      () => {
+        group.isAbandoned = true;
+      },
     );
   }
 
@@ -89,12 +90,19 @@ class OnnxLanguageModel implements LanguageModel {
       );
     }
     const seed = freshSeed();
+    const group = { isAbandoned: false };
     const generations = prompts.map(
       (prompt, i) =>
-        new Generation(this.#settings(prompt, listed?.[i] ?? (options as GenerateOptions), seed)),
+        new Generation(this.#settings(prompt, listed?.[i] ?? (options as GenerateOptions), seed), group),
     );
     this.#engine.submit(generations);
-    return Promise.all(generations.map((generation) => generation.completion));
+    try {
+      return await Promise.all(generations.map((generation) => generation.completion));
+    } catch (error) {
+      // Nobody will see the others.
+      group.isAbandoned = true;
+      throw error;
+    }
   }
 
   dispose(): Promise<void> {

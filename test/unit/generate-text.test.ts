@@ -28,6 +28,7 @@ async function answer(
       signal: undefined,
       tokenizer,
     },
+    { isAbandoned: false },
     (chunk) => chunks.push(chunk),
   );
   const ids = Array.from(bytes, (byte) => idOfByte[byte]!);

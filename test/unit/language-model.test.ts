@@ -150,7 +150,11 @@ describe('the engine', () => {
     });
     const clean = await createLanguageModel({ config, weights, device });
     const model = await createLanguageModel({ config, weights: poisoned, device, maxBatchSize: 3 });
-    const prompts = Array.from({ length: 9 }, (_, i) => (i % 3 === 1 ? [4, 50, i] : [4, 5, i]));
+    // Longer than the others, so that its numbers would lie in masked places of the next one's slot.
+    const poisonTail = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    const prompts = Array.from({ length: 9 }, (_, i) =>
+      i % 3 === 1 ? [4, 50, i, ...poisonTail] : [4, 5, i],
+    );
     const options = { maxTokens: 6, stopTokens: [50] };
     const results = await Promise.allSettled(prompts.map((prompt) => model.generate(prompt, options)));
     for (const [i, result] of results.entries()) {

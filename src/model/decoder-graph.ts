@@ -6,10 +6,11 @@
  * Shape suffixes: B rows, T new positions, P cached positions, R rows of the rotary tables, L layers,
  * K key/value heads, C head size, V vocabulary.
  */
-import type { TransformerConfig } from '../model/config.ts';
-import { parameterSpecs } from '../model/config.ts';
-import { causalMask, logits, transformer } from '../model/transformer.ts';
+
 import { concat, input, reshape, type Tensor, take } from '../tensor/index.ts';
+import type { TransformerConfig } from './config.ts';
+import { parameterSpecs } from './config.ts';
+import { causalMask, logits, transformer } from './transformer.ts';
 
 export const keyName = (layer: number) => `past/key/${layer}`;
 export const valueName = (layer: number) => `past/value/${layer}`;
