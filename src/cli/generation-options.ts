@@ -30,7 +30,7 @@ export function addGenerationOptions(command: Command): Command {
 export function addDeviceOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--device <name>', 'where to compute').choices(['cpu', 'webgpu', 'cuda']).default('cpu'),
+      new Option('--device <name>', 'where to compute (default: cpu)').choices(['cpu', 'webgpu', 'cuda']),
     )
     .option('--threads <number>', 'threads of the CPU (default: all cores)', positiveInteger);
 }

@@ -7,7 +7,9 @@ import { chatCommand } from './commands/chat.ts';
 import { generateCommand } from './commands/generate.ts';
 import { newCommand } from './commands/new.ts';
 import { runCommand } from './commands/run.ts';
+import { sftCommand } from './commands/sft.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
+import { trainCommand } from './commands/train.ts';
 import { EXIT_OK, EXIT_USAGE, endingOf } from './exit-codes.ts';
 import { type Installation, plinthVersion } from './installation.ts';
 
@@ -43,6 +45,8 @@ export async function main(
   for (const command of [
     runCommand(installation),
     newCommand(),
+    trainCommand(),
+    sftCommand(),
     generateCommand(),
     chatCommand(),
     tokenizerCommand(),

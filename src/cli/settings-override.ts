@@ -5,7 +5,7 @@
  */
 import { PlinthError } from '../core/errors.ts';
 import { type Dial, planModel } from '../recipe/plan.ts';
-import type { Recipe, RecipeSettings } from '../recipe/recipe.ts';
+import type { RecipeSettings } from '../recipe/recipe.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
 import { DEFAULT_SCHEDULE } from '../train/schedule.ts';
 import { nearestName } from './nearest-name.ts';
@@ -75,14 +75,14 @@ export function parseSettings(pairs: readonly string[]): SettingsOverride {
 /** Groups as the plan would fill them, with the named fields replaced: settings know whole groups only. */
 export function completeSettings(
   settings: SettingsOverride,
-  recipe: Recipe,
+  base: Partial<RecipeSettings>,
   dial: Dial,
 ): Partial<RecipeSettings> {
   const entries = Object.entries(settings);
   const isGroup = ([, value]: [string, unknown]) => typeof value === 'object';
   const single = Object.fromEntries(entries.filter((entry) => !isGroup(entry))) as Partial<RecipeSettings>;
   if (!entries.some(isGroup)) return single;
-  const planned = planModel(dial, { ...recipe.settings, ...single }) as Record<string, unknown>;
+  const planned = planModel(dial, { ...base, ...single }) as Record<string, unknown>;
   const groups = entries
     .filter(isGroup)
     .map(([name, fields]) => [name, { ...(planned[name] as object), ...(fields as object) }]);

@@ -80,7 +80,10 @@ async function run(name: string, flags: RunFlags, installation: Installation): P
     ...(flags.flops !== undefined && { flops: flags.flops }),
     ...(flags.params !== undefined && { params: flags.params }),
   };
-  const overrides = completeSettings(settings, recipe, { minutes: flags.minutes ?? recipe.minutes, ...dial });
+  const overrides = completeSettings(settings, recipe.settings ?? {}, {
+    minutes: flags.minutes ?? recipe.minutes,
+    ...dial,
+  });
   const { defaultRunFolder, runRecipe } = await import('../../recipe/run.node.ts');
   const asked = {
     ...dial,

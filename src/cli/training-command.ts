@@ -1,0 +1,44 @@
+/** What `plinth train` and `plinth sft` share: running a training with progress and Ctrl-C, and saying how it ended. */
+import type { EventSink } from '../core/events.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
+import type { TrainingOutcome } from '../recipe/pretrain-on-files.node.ts';
+import type { Device } from '../runtime/device.ts';
+import { type DeviceFlags, openDevice } from './generation-options.ts';
+import { listenForInterrupt } from './interrupt.ts';
+import { shownPath } from './model-folder.ts';
+import { openProgress } from './progress/progress.ts';
+
+export interface TrainingSession {
+  readonly device: Device;
+  readonly onEvent: EventSink;
+  readonly signal: AbortSignal;
+}
+
+export async function runTraining(
+  title: string,
+  flags: DeviceFlags & { json?: boolean | undefined },
+  work: (session: TrainingSession) => Promise<TrainingOutcome>,
+): Promise<void> {
+  const device = await openDevice(flags);
+  const progress = openProgress({ title });
+  using interrupt = listenForInterrupt(() =>
+    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
+  );
+  let outcome: TrainingOutcome;
+  try {
+    outcome = await work({ device, onEvent: progress.onEvent, signal: interrupt.signal });
+  } finally {
+    progress.close();
+  }
+  if (flags.json) {
+    process.stdout.write(`${JSON.stringify(outcome)}\n`);
+    return;
+  }
+  const { numParameters, steps, loss, seconds, tokensPerSecond, modelFolder } = outcome;
+  const trained = Number.isFinite(loss)
+    ? `${steps} steps, final loss ${loss.toFixed(3)}, ${formatDuration(seconds)}, ${formatCount(tokensPerSecond)} tokens/s.`
+    : 'This training was finished before; --fresh starts it again.';
+  process.stdout.write(
+    `${formatCount(numParameters)} parameters. ${trained}\nModel    ${shownPath(modelFolder)}\n`,
+  );
+}

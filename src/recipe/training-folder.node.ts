@@ -1,0 +1,132 @@
+/**
+ * The folder of a training that is not a recipe's run: `settings.json` (what was asked for and what was decided),
+ * `data/`, `checkpoints/`, `metrics.jsonl` and `model/`, the result. A folder belongs to one request; the same
+ * request goes on where it stopped, another one is refused.
+ */
+import { createHash } from 'node:crypto';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { removeStaleTemporaries, writeFileAtomic } from '../core/atomic-file.node.ts';
+import { ConfigError, FormatError, messageOf } from '../core/errors.ts';
+import type { PlinthEvent } from '../core/events.ts';
+import { formatJsonLines } from '../core/json-lines.ts';
+
+/** Flat, so that a difference can be named. */
+export type TrainingRequest = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
+
+interface Stored {
+  request: TrainingRequest;
+  numSteps?: number;
+}
+
+export class TrainingFolder {
+  readonly path: string;
+  readonly request: TrainingRequest;
+  #numSteps: number | undefined;
+
+  private constructor(path: string, request: TrainingRequest, numSteps: number | undefined) {
+    this.path = path;
+    this.request = request;
+    this.#numSteps = numSteps;
+  }
+
+  /** Throws ConfigError when the folder holds another request's training; `fresh` replaces that instead. */
+  static async open(path: string, request: TrainingRequest, fresh: boolean): Promise<TrainingFolder> {
+    const folder = resolve(path);
+    await mkdir(folder, { recursive: true });
+    await removeStaleTemporaries(folder);
+    const stored = await readStored(join(folder, 'settings.json'));
+    if (stored && fresh) {
+      for (const name of ['settings.json', 'data', 'checkpoints', 'metrics.jsonl', 'model']) {
+        await rm(join(folder, name), { recursive: true, force: true });
+      }
+    } else if (stored) {
+      const changed = differences(stored.request, request);
+      if (changed.length > 0) {
+        throw new ConfigError(
+          `${folder} holds a training with other settings (${changed.join('; ')}). ` +
+            'Add --fresh to replace it, or choose another folder with --out.',
+        );
+      }
+    }
+    const opened = new TrainingFolder(folder, request, fresh ? undefined : stored?.numSteps);
+    if (!stored || fresh) await opened.#write();
+    return opened;
+  }
+
+  file(...parts: string[]): string {
+    return join(this.path, ...parts);
+  }
+
+  /** Identifies settings and number of steps; checkpoints carry it. */
+  get fingerprint(): string {
+    const text = JSON.stringify([this.request, this.#numSteps]);
+    return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  }
+
+  /** Fixed the first time, so that a resumed training ends where it was to end. */
+  async numSteps(decide: () => Promise<number> | number): Promise<number> {
+    if (this.#numSteps === undefined) {
+      this.#numSteps = await decide();
+      await this.#write();
+    }
+    return this.#numSteps;
+  }
+
+  async #write(): Promise<void> {
+    const stored: Stored = {
+      request: this.request,
+      ...(this.#numSteps !== undefined && { numSteps: this.#numSteps }),
+    };
+    await writeFileAtomic(this.file('settings.json'), `${JSON.stringify(stored, null, 2)}\n`);
+  }
+
+  async appendMetrics(events: readonly PlinthEvent[]): Promise<void> {
+    if (events.length > 0) await appendFile(this.file('metrics.jsonl'), formatJsonLines(events));
+  }
+
+  /** Drops what was noted of steps after `step`: they are taken again. Also a last line that a kill cut short. */
+  async cutMetrics(step: number): Promise<void> {
+    const text = await readFile(this.file('metrics.jsonl'), 'utf8').catch(() => '');
+    const kept = text
+      .split('\n')
+      .filter((line) => line !== '')
+      .filter((line) => {
+        try {
+          const event = JSON.parse(line) as { step?: number };
+          return event.step === undefined || event.step <= step;
+        } catch {
+          return false;
+        }
+      });
+    await writeFileAtomic(this.file('metrics.jsonl'), kept.map((line) => `${line}\n`).join(''));
+  }
+}
+
+async function readStored(path: string): Promise<Stored | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  try {
+    const value = JSON.parse(text) as Stored | null;
+    if (typeof value?.request === 'object' && value.request !== null) return value;
+    throw new Error('it holds no "request"');
+  } catch (error) {
+    throw new FormatError(
+      `${path} is damaged (${messageOf(error)}). Delete it to start the training again.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function differences(before: TrainingRequest, after: TrainingRequest): string[] {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return keys
+    .filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+    .map((key) => `${key}: ${JSON.stringify(before[key])} before, ${JSON.stringify(after[key])} now`);
+}
