@@ -5,6 +5,7 @@
 import { ConfigError } from '../core/errors.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
+import { checkSettings } from './check-settings.ts';
 import type { RecipeSettings } from './recipe.ts';
 
 /** Sizes by the minutes that a run may take on a laptop's CPU; the last that is not above the budget is taken. */
@@ -20,8 +21,7 @@ const SIZES: readonly { minutes: number; hiddenSize: number; numLayers: number; 
 const INTERMEDIATE_MULTIPLE = 32;
 const CONTEXT_LENGTH = 128;
 const BATCH_SIZE = 32;
-const MIN_VOCAB = 512;
-const MAX_VOCAB = 2048;
+const VOCAB_SIZE = 2048;
 /** Share of the training time that goes to pre-training; the rest finetunes. */
 const PRETRAIN_SHARE = 0.62;
 /** Seconds for facts, tokenizer, measuring, loading and the report, and for evaluation per question. */
@@ -30,7 +30,11 @@ const SECONDS_PER_QUESTION = 0.004;
 /** Part of the budget that is planned for; the rest absorbs a machine that slows down. */
 const PLANNED_SHARE = 0.92;
 const MIN_STEPS = 30;
-export const LIMITS = { maxMinutes: 7 * 24 * 60, maxParameters: 500_000_000 } as const;
+export const LIMITS = {
+  maxMinutes: 7 * 24 * 60,
+  maxParameters: 500_000_000,
+  maxSteps: 100_000_000,
+} as const;
 
 export interface Dial {
   readonly minutes: number;
@@ -38,16 +42,24 @@ export interface Dial {
   readonly flops?: number;
 }
 
-/** The shape of the model and everything that does not need a measurement. */
+/**
+ * The shape of the model and everything that does not need a measurement. Throws ConfigError for a dial or an
+ * override that is out of range or does not fit the others.
+ */
 export function planModel(
   dial: Dial,
-  overrides: Partial<RecipeSettings> = {},
+  given: Partial<RecipeSettings> = {},
 ): Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'> {
+  const overrides: Partial<RecipeSettings> = withoutUndefined(given);
   if (!(dial.minutes > 0 && dial.minutes <= LIMITS.maxMinutes)) {
     throw new ConfigError(
       `minutes must be above 0 and at most ${LIMITS.maxMinutes} (a week), got ${dial.minutes}.`,
     );
   }
+  if (dial.flops !== undefined && !(dial.flops > 0 && Number.isFinite(dial.flops))) {
+    throw new ConfigError(`flops must be a number above 0, got ${dial.flops}.`);
+  }
+  checkSettings(overrides);
   const size =
     dial.params === undefined
       ? SIZES.findLast(({ minutes }) => minutes <= dial.minutes)!
@@ -65,7 +77,7 @@ export function planModel(
   const learningRate = 4e-3 * Math.min(1, 128 / hiddenSize);
   const settings = {
     seed: 1,
-    vocabSize: MAX_VOCAB,
+    vocabSize: VOCAB_SIZE,
     hiddenSize,
     numLayers: size.numLayers,
     numHeads,
@@ -98,9 +110,13 @@ export function planModel(
       `numHeads ${settings.numHeads} must be a multiple of numKvHeads ${settings.numKvHeads}.`,
     );
   }
-  if (settings.vocabSize < MIN_VOCAB && overrides.vocabSize === undefined)
-    throw new ConfigError(`vocabSize must be at least ${MIN_VOCAB}.`);
+  // Again with the derived values: some limits are on two settings together.
+  checkSettings(settings);
   return settings;
+}
+
+function withoutUndefined(settings: Partial<RecipeSettings>): Partial<RecipeSettings> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
 /** Depth grows with width as in the table above; width is searched in steps of 32 for the count asked for. */
@@ -115,7 +131,7 @@ function sizeForParameters(params: number): { hiddenSize: number; numLayers: num
     const numHeads = hiddenSize / 32;
     const intermediateSize = Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE;
     const count =
-      MAX_VOCAB * hiddenSize + numLayers * (4 * hiddenSize ** 2 + 3 * hiddenSize * intermediateSize);
+      VOCAB_SIZE * hiddenSize + numLayers * (4 * hiddenSize ** 2 + 3 * hiddenSize * intermediateSize);
     const miss = Math.abs(Math.log(count / params));
     if (miss < bestMiss) {
       bestMiss = miss;
@@ -145,6 +161,12 @@ export function planSteps(
       : Math.floor(dial.flops / flopsPerStep);
   const pretrainSteps = overrides.pretrainSteps ?? Math.max(MIN_STEPS, Math.round(steps * PRETRAIN_SHARE));
   const sftSteps = overrides.sftSteps ?? Math.max(MIN_STEPS, Math.round(steps * (1 - PRETRAIN_SHARE)));
+  if (!(pretrainSteps + sftSteps <= LIMITS.maxSteps)) {
+    throw new ConfigError(
+      `This budget is ${pretrainSteps + sftSteps} steps of ${secondsPerStep} s; the limit is ${LIMITS.maxSteps}. ` +
+        'Lower minutes or flops, or ask for a larger model.',
+    );
+  }
   return {
     pretrainSteps,
     sftSteps,

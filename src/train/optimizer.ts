@@ -43,6 +43,23 @@ export const DEFAULT_OPTIMIZER: OptimizerSettings = {
   muonFactor: 8,
 };
 
+/** Throws ConfigError that names the field (as `name.field`), its value and its range. */
+export function checkOptimizer(settings: OptimizerSettings, name = 'optimizer'): void {
+  const check = (field: keyof OptimizerSettings, isRight: (value: number) => boolean, range: string) => {
+    const value = settings[field];
+    if (typeof value === 'number' && isRight(value)) return;
+    throw new ConfigError(`${name}.${field} must be ${range}, got ${JSON.stringify(value)}.`);
+  };
+  if (settings.name !== 'adamw' && settings.name !== 'muon') {
+    throw new ConfigError(`${name}.name must be adamw or muon, got ${JSON.stringify(settings.name)}.`);
+  }
+  for (const field of ['learningRate', 'epsilon', 'muonFactor'] as const)
+    check(field, (value) => value > 0 && Number.isFinite(value), 'a number above 0');
+  for (const field of ['beta1', 'beta2', 'momentum'] as const)
+    check(field, (value) => value >= 0 && value < 1, 'at least 0 and below 1');
+  check('weightDecay', (value) => value >= 0 && Number.isFinite(value), 'a number of at least 0');
+}
+
 /** Scalars that the host feeds every step, float32 each. */
 export const STEP_SCALARS = ['learningRate', 'correction1', 'correction2'] as const;
 export type StepScalar = (typeof STEP_SCALARS)[number];
@@ -75,9 +92,6 @@ export function ruleFor(name: string, shape: readonly number[], settings: Optimi
   const decay = isMatrix ? settings.weightDecay : 0;
   if (settings.name === 'muon' && isMatrix && !isEmbedding)
     return { rule: 'muon', decay, state: ['momentum'] };
-  if (settings.name !== 'adamw' && settings.name !== 'muon') {
-    throw new ConfigError(`Unknown optimizer "${settings.name as string}". Choose adamw or muon.`);
-  }
   return { rule: 'adamw', decay, state: ['first', 'second'] };
 }
 

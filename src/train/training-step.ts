@@ -3,7 +3,7 @@
  * clipping, update) is one program; with it, one program adds up gradients and another applies them.
  * State is replaced only after a step came out finite, so a failed step leaves the last good one.
  */
-import { NotFiniteError } from '../core/errors.ts';
+import { ConfigError, NotFiniteError } from '../core/errors.ts';
 import type { Device, DeviceTensor, Executable, Feed, HostArray, OperatorTime } from '../runtime/device.ts';
 import {
   add,
@@ -20,7 +20,14 @@ import {
   type TensorRecord,
 } from '../tensor/index.ts';
 import type { Objective } from './objective.ts';
-import { type OptimizerSettings, ruleFor, STEP_SCALARS, stepScalars, update } from './optimizer.ts';
+import {
+  checkOptimizer,
+  type OptimizerSettings,
+  ruleFor,
+  STEP_SCALARS,
+  stepScalars,
+  update,
+} from './optimizer.ts';
 
 /** Names in the state: `parameter/NAME`, and `first/NAME` etc. for the optimizer. */
 export type StateName = string;
@@ -82,12 +89,14 @@ export class TrainingStep<Batch> {
     this.#zeros = fields.zeros;
   }
 
+  /** Throws ConfigError for settings out of range. */
   static async compile<Batch>(
     device: Device,
     objective: Objective<Batch>,
     specs: readonly ParameterSpec[],
     settings: StepSettings,
   ): Promise<TrainingStep<Batch>> {
+    checkStepSettings(settings);
     const parameters = inputsOf('parameter', specs);
     const lossScale = input('lossScale', []);
     const { loss, inputs } = objective.build(parameters, lossScale);
@@ -190,6 +199,11 @@ export class TrainingStep<Batch> {
     step: number,
     learningRate: number,
   ): Promise<StepResult> {
+    if (batches.length !== this.#settings.accumulate) {
+      throw new ConfigError(
+        `Step ${step} got ${batches.length} batches; it was compiled for ${this.#settings.accumulate} (accumulate).`,
+      );
+    }
     const items = batches.reduce((total, batch) => total + this.#objective.numItems(batch), 0);
     const lossScale = Float32Array.of(items > 0 ? 1 / items : 0);
     const values = stepScalars(this.#settings.optimizer, step, learningRate);
@@ -269,6 +283,16 @@ export class TrainingStep<Batch> {
     await this.#whole?.dispose();
     await this.#accumulate?.dispose();
     await this.#apply?.dispose();
+  }
+}
+
+function checkStepSettings({ optimizer, clipNorm, accumulate }: StepSettings): void {
+  checkOptimizer(optimizer);
+  if (!(clipNorm > 0)) {
+    throw new ConfigError(`clipNorm must be above 0 (Infinity for no clipping), got ${clipNorm}.`);
+  }
+  if (!(Number.isInteger(accumulate) && accumulate >= 1)) {
+    throw new ConfigError(`accumulate must be a whole number of at least 1, got ${accumulate}.`);
   }
 }
 

@@ -116,10 +116,19 @@ describe('AdamW', () => {
     expect(decays('model.layers.0.self_attn.q_proj.bias', [4])).toBe(0);
   });
 
-  test('an unknown optimizer is refused by name', () => {
-    const settings = { ...DEFAULT_OPTIMIZER, name: 'adam' as 'adamw' };
-    expect(() => ruleFor('w', [2, 2], settings)).toThrow(ConfigError);
-    expect(() => ruleFor('w', [2, 2], settings)).toThrow(/"adam".*adamw or muon/);
+  test.each([
+    [{ name: 'adam' as 'adamw' }, /optimizer\.name must be adamw or muon, got "adam"/],
+    [{ learningRate: 0 }, /optimizer\.learningRate must be .*, got 0/],
+    [{ learningRate: Number.NaN }, /optimizer\.learningRate/],
+    [{ beta2: 1 }, /optimizer\.beta2 must be at least 0 and below 1, got 1/],
+    [{ weightDecay: -0.1 }, /optimizer\.weightDecay/],
+    [{ epsilon: undefined as unknown as number }, /optimizer\.epsilon/],
+  ])('impossible settings are refused by name: %o', async (changes, message) => {
+    const settings = { optimizer: { ...DEFAULT_OPTIMIZER, ...changes }, clipNorm: 1, accumulate: 1 };
+    const shapes = { w: [2, 2] };
+    const compiling = TrainingStep.compile(device, givenGradients(shapes), specsOf(shapes), settings);
+    await expect(compiling).rejects.toThrow(ConfigError);
+    await expect(compiling).rejects.toThrow(message);
   });
 });
 

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../src/core/errors.ts';
+import { numParameters } from '../../src/model/config.ts';
+import { modelConfig, planModel, planSteps, type RecipeSettings } from '../../src/recipe/index.ts';
+
+const TOKENS = { vocabSize: 2048, endOfTextId: 0, endOfTurnId: 2 };
+const sizeOf = (minutes: number, overrides?: Partial<RecipeSettings>) =>
+  numParameters(modelConfig(planModel({ minutes }, overrides), TOKENS));
+const MEASURED = { secondsPerStep: 0.2, flopsPerStep: 2e10, numEvaluationQuestions: 500, secondsSoFar: 3 };
+
+describe('planModel', () => {
+  test('more minutes never give a smaller model, and a day gives a larger one than a minute', () => {
+    const minutes = [0.1, 0.5, 1, 2, 3.9, 4, 5, 10, 20, 59, 60, 120, 240, 1440, 10_080];
+    const sizes = minutes.map((value) => sizeOf(value));
+    expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
+    expect(sizes.at(-1)).toBeGreaterThan(10 * sizes[0]!);
+  });
+
+  test.each([100_000, 1_000_000, 5_000_000, 30_000_000])(
+    'asked for %i parameters it comes near',
+    (params) => {
+      const settings = planModel({ minutes: 5, params });
+      const count = numParameters(modelConfig(settings, TOKENS));
+      expect(Math.abs(Math.log(count / params))).toBeLessThan(Math.log(1.7));
+    },
+  );
+
+  test('overrides are kept as given, and what depends on them follows', () => {
+    const overrides: Partial<RecipeSettings> = {
+      seed: 9,
+      vocabSize: 700,
+      hiddenSize: 64,
+      numLayers: 7,
+      contextLength: 48,
+      batchSize: 5,
+      clipNorm: Number.POSITIVE_INFINITY,
+      unknownShare: 0,
+    };
+    const settings = planModel({ minutes: 30 }, overrides);
+    expect(settings).toMatchObject(overrides);
+    expect(settings.numHeads).toBe(2);
+    expect(settings.numKvHeads).toBe(2);
+    expect(settings.intermediateSize).toBe(192);
+    expect(modelConfig(settings, TOKENS)).toMatchObject({
+      hiddenSize: 64,
+      numLayers: 7,
+      headDim: 32,
+      maxPositionEmbeddings: 48,
+    });
+  });
+
+  test('an override of undefined is no override', () => {
+    const overrides = { vocabSize: undefined, hiddenSize: undefined } as unknown as Partial<RecipeSettings>;
+    expect(planModel({ minutes: 5 }, overrides)).toEqual(planModel({ minutes: 5 }));
+  });
+
+  test('wider models learn at smaller rates', () => {
+    const rate = (hiddenSize: number) =>
+      planModel({ minutes: 5 }, { hiddenSize }).pretrainOptimizer.learningRate;
+    expect(rate(256)).toBeCloseTo(rate(128) / 2, 12);
+    expect(rate(64)).toBe(rate(128));
+  });
+
+  test.each([
+    [{ minutes: 0 }, /minutes must be above 0.*got 0/],
+    [{ minutes: Number.NaN }, /minutes.*NaN/],
+    [{ minutes: 1e6 }, /minutes.*10080/],
+    [{ minutes: 5, params: 10 }, /params must be between 50000 and 500000000, got 10/],
+    [{ minutes: 5, flops: -1 }, /flops must be a number above 0, got -1/],
+  ])('a dial of %o is refused', (dial, message) => {
+    expect(() => planModel(dial)).toThrow(ConfigError);
+    expect(() => planModel(dial)).toThrow(message);
+  });
+
+  test.each([
+    [{ hiddenSize: 100 }, /hiddenSize 100 must be a multiple of twice numHeads \(3\); try hiddenSize 102/],
+    [{ numLayers: 0 }, /numLayers must be a whole number from 1 .*got 0/],
+    [{ numLayers: 1e9 }, /numLayers.*1000000000/],
+    [{ batchSize: 2.5 }, /batchSize.*2\.5/],
+    [{ batchSize: 65_536 }, /batchSize 65536 of contextLength 128 is 8388608 tokens/],
+    [{ contextLength: 1e9 }, /contextLength.*1000000000/],
+    [{ seed: -1 }, /seed.*-1/],
+    [{ clipNorm: 0 }, /clipNorm.*0/],
+    [{ unknownShare: 1 }, /unknownShare.*1/],
+    [{ pretrainSteps: 0 }, /pretrainSteps.*0/],
+    [{ sftSteps: Number.NaN }, /sftSteps.*NaN/],
+    [{ numHeads: 4, numKvHeads: 3 }, /numHeads 4 must be a multiple of numKvHeads 3/],
+    [{ vocabulary: 5 } as Partial<RecipeSettings>, /no setting "vocabulary".*vocabSize/],
+    [
+      { sftSchedule: { ...planModel({ minutes: 5 }).sftSchedule, decayShare: 2 } },
+      /sftSchedule\.decayShare.*2/,
+    ],
+    [
+      { pretrainOptimizer: { ...planModel({ minutes: 5 }).pretrainOptimizer, beta1: 1 } },
+      /pretrainOptimizer\.beta1.*1/,
+    ],
+  ])('settings of %o are refused', (overrides, message) => {
+    expect(() => planModel({ minutes: 5 }, overrides)).toThrow(ConfigError);
+    expect(() => planModel({ minutes: 5 }, overrides)).toThrow(message);
+  });
+
+  test('a model above the limit is refused before anything is allocated', () => {
+    const settings = planModel({ minutes: 5 }, { hiddenSize: 8192, numLayers: 256 });
+    expect(() => modelConfig(settings, TOKENS)).toThrow(/parameters; the limit is 500000000/);
+  });
+});
+
+describe('planSteps', () => {
+  const stepsFor = (minutes: number) => planSteps({ minutes }, MEASURED);
+
+  test('more minutes never give fewer steps, and the plan keeps to the budget', () => {
+    let before = { pretrainSteps: 0, sftSteps: 0 };
+    for (let minutes = 0.5; minutes < 300; minutes *= 1.3) {
+      const steps = stepsFor(minutes);
+      expect(steps.pretrainSteps).toBeGreaterThanOrEqual(before.pretrainSteps);
+      expect(steps.sftSteps).toBeGreaterThanOrEqual(before.sftSteps);
+      if (steps.sftSteps > 30) expect(steps.plannedSeconds).toBeLessThanOrEqual(minutes * 60);
+      before = steps;
+    }
+    expect(before.pretrainSteps).toBeGreaterThan(10_000);
+  });
+
+  test('a budget too small for anything still trains a little, and the planned time says so', () => {
+    const steps = stepsFor(0.1);
+    expect(steps).toMatchObject({ pretrainSteps: 30, sftSteps: 30 });
+    expect(steps.plannedSeconds).toBeGreaterThan(6);
+  });
+
+  test('a slower machine, more questions and time already used all cost steps', () => {
+    const base = stepsFor(5).pretrainSteps;
+    const other = (changes: Partial<typeof MEASURED>) =>
+      planSteps({ minutes: 5 }, { ...MEASURED, ...changes }).pretrainSteps;
+    expect(other({ secondsPerStep: 0.4 })).toBeLessThan(0.6 * base);
+    expect(other({ numEvaluationQuestions: 5000 })).toBeLessThan(base);
+    expect(other({ secondsSoFar: 60 })).toBeLessThan(base);
+  });
+
+  test('a FLOP budget counts steps by FLOPs, whatever the minutes', () => {
+    const steps = planSteps({ minutes: 1, flops: 2e13 }, MEASURED);
+    expect(steps.pretrainSteps + steps.sftSteps).toBe(1000);
+  });
+
+  test('given steps are kept', () => {
+    expect(planSteps({ minutes: 5 }, MEASURED, { pretrainSteps: 12, sftSteps: 7 })).toMatchObject({
+      pretrainSteps: 12,
+      sftSteps: 7,
+    });
+  });
+
+  test('a budget of too many steps is refused', () => {
+    expect(() => planSteps({ minutes: 5, flops: 1e30 }, MEASURED)).toThrow(/limit is 100000000/);
+    expect(() => planSteps({ minutes: 5 }, { ...MEASURED, secondsPerStep: 0 })).toThrow(ConfigError);
+  });
+});
