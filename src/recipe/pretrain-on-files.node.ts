@@ -16,6 +16,7 @@ import { loadTokenizer } from '../tokenizer/index.node.ts';
 import { formatTokenizerConfig, formatTokenizerJson, type Tokenizer } from '../tokenizer/index.ts';
 import { modelConfig, planModel } from './plan.ts';
 import type { RecipeSettings } from './recipe.ts';
+import { END_OF_TEXT } from './stages/fact-data.node.ts';
 import { measureStep } from './stages/measure-step.ts';
 import { prepareTextSets } from './stages/text-data.node.ts';
 import { trainStage } from './stages/train-stage.node.ts';
@@ -64,6 +65,8 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
   const validationShare = options.validationShare ?? 0.01;
   const { tokenizer, config: tokenizerConfig } = await loadTokenizer(options.tokenizer);
   const endOfTextId = endOfText(tokenizer);
+  // What comes out continues text; it learns a chat format when it is finetuned on chats.
+  const baseConfig = { ...tokenizerConfig, chatTemplate: null, eosToken: END_OF_TEXT };
   const planned = planModel(
     { minutes: PLAN_MINUTES, params: options.params ?? DEFAULT_PARAMETERS },
     options.settings,
@@ -131,7 +134,7 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
   onEvent({ ...position(3), stage: 'pretrain', state: 'start' });
   const tokenizerFiles = new Map([
     ['tokenizer.json', formatTokenizerJson(tokenizer)],
-    ['tokenizer_config.json', formatTokenizerConfig(tokenizer, tokenizerConfig)],
+    ['tokenizer_config.json', formatTokenizerConfig(tokenizer, baseConfig)],
   ]);
   const result = await trainStage({
     stage: 'pretrain',
@@ -193,11 +196,11 @@ function flat(settings: object): Record<string, string | number> {
   );
 }
 
-export function endOfText(tokenizer: Tokenizer): number {
-  const id = tokenizer.specialTokens.get('<|endoftext|>');
+function endOfText(tokenizer: Tokenizer): number {
+  const id = tokenizer.specialTokens.get(END_OF_TEXT);
   if (id !== undefined) return id;
   throw new ConfigError(
-    `The tokenizer has no <|endoftext|> among its special tokens (${[...tokenizer.specialTokens.keys()].join(' ') || 'none'}). ` +
+    `The tokenizer has no ${END_OF_TEXT} among its special tokens (${[...tokenizer.specialTokens.keys()].join(' ') || 'none'}). ` +
       'Train one with "plinth tokenizer train".',
   );
 }

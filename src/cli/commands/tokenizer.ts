@@ -63,17 +63,13 @@ function trainCommand(): Command {
 }
 
 async function train(files: string[], flags: TrainFlags): Promise<void> {
-  const [
-    { readTexts },
-    { DEFAULT_TOKENIZER_CONFIG, DEFAULT_SPECIAL_TOKENS, trainBpe },
-    { saveTokenizer },
-    { openProgress },
-  ] = await Promise.all([
-    import('../read-texts.ts'),
-    import('../../tokenizer/index.ts'),
-    import('../../tokenizer/index.node.ts'),
-    import('../progress/progress.ts'),
-  ]);
+  const [{ readTexts }, { DEFAULT_TOKENIZER_CONFIG, trainBpe }, { saveTokenizer }, { openProgress }] =
+    await Promise.all([
+      import('../read-texts.ts'),
+      import('../../tokenizer/index.ts'),
+      import('../../tokenizer/index.node.ts'),
+      import('../progress/progress.ts'),
+    ]);
   const progress = openProgress({ title: 'plinth tokenizer train' });
   const start = performance.now();
   try {
@@ -90,11 +86,14 @@ async function train(files: string[], flags: TrainFlags): Promise<void> {
       ...(flags.specialTokens !== undefined && { specialTokens: flags.specialTokens }),
       onProgress: progress.onEvent,
     });
-    const has = (name: string | null) => name !== null && tokenizer.specialTokens.has(name);
-    const isChat = DEFAULT_SPECIAL_TOKENS.every(has);
-    const base = { ...DEFAULT_TOKENIZER_CONFIG, chatTemplate: null, eosToken: null, padToken: null };
-    const endOfText = has('<|endoftext|>') ? { eosToken: '<|endoftext|>', padToken: '<|endoftext|>' } : {};
-    await saveTokenizer(flags.out, tokenizer, isChat ? DEFAULT_TOKENIZER_CONFIG : { ...base, ...endOfText });
+    // Whether a model chats is the model's affair; a tokenizer alone has no chat format.
+    const endOfText = tokenizer.specialTokens.has('<|endoftext|>') ? '<|endoftext|>' : null;
+    await saveTokenizer(flags.out, tokenizer, {
+      ...DEFAULT_TOKENIZER_CONFIG,
+      chatTemplate: null,
+      eosToken: endOfText,
+      padToken: endOfText,
+    });
     progress.close();
     const numTokens = texts.reduce((sum, text) => sum + tokenizer.encode(text).length, 0);
     const result = {
