@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ['test/browser/**', 'node_modules/**'],
     pool: 'forks',
     maxWorkers: 2,
+    // Two workers share the cores; more threads each would only wait for one another.
+    env: { PLINTH_THREADS: '1' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

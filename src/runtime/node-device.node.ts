@@ -5,7 +5,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { pid } from 'node:process';
+import { env, pid } from 'node:process';
 import type { InferenceSession } from 'onnxruntime-common';
 import * as ort from 'onnxruntime-node';
 import { PlinthError } from '../core/errors.ts';
@@ -16,8 +16,14 @@ import { operatorTimes } from './profile.ts';
 
 ort.env.logLevel = 'error';
 
+/** Threads when nobody says: the environment's PLINTH_THREADS, else all cores. */
+function defaultThreads(): number {
+  const wanted = Number(env.PLINTH_THREADS);
+  return Number.isInteger(wanted) && wanted > 0 ? wanted : availableParallelism();
+}
+
 export interface NodeDeviceOptions {
-  /** Threads of one run; all cores when left out. */
+  /** Threads of one run; when left out PLINTH_THREADS, else all cores. */
   numThreads?: number;
 }
 
@@ -26,7 +32,7 @@ function nodeDevice(
   provider: InferenceSession.SessionOptions,
   options: NodeDeviceOptions,
 ): Device {
-  const numThreads = options.numThreads ?? availableParallelism();
+  const numThreads = options.numThreads ?? defaultThreads();
   const profilePrefixes = new WeakMap<InferenceSession, string>();
   return ortDevice({
     name,
