@@ -50,7 +50,7 @@ function between(
 }
 
 function stageLines(view: JobView, nowMs: number, columns: number, style: Style): string[] {
-  const nameWidth = Math.min(16, Math.max(4, ...view.stages.map(({ name }) => textWidth(name))));
+  const nameWidth = Math.min(16, columns - 6, Math.max(4, ...view.stages.map(({ name }) => textWidth(name))));
   const lines = view.stages.map((stage) => {
     const name = padText(cutText(plainLine(stage.name), nameWidth), nameWidth);
     const left = columns - nameWidth - 5;

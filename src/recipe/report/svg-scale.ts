@@ -14,8 +14,8 @@ export interface Scale {
 export function roundScale(min: number, max: number, numTicks: number): Scale {
   const range = max - min || Math.abs(max) || 1;
   const step = roundStep(range / Math.max(1, numTicks));
-  const low = Math.floor(min / step + 1e-9) * step;
-  const high = Math.max(low + step, Math.ceil(max / step - 1e-9) * step);
+  const low = Math.min(min, Math.floor(min / step + 1e-9) * step);
+  const high = Math.max(max, low + step, Math.ceil(max / step - 1e-9) * step);
   return scaleOf(low, high, step);
 }
 
