@@ -30,7 +30,7 @@ export interface NodeDeviceOptions {
 function nodeDevice(
   name: 'cpu' | 'webgpu' | 'cuda',
   provider: InferenceSession.SessionOptions,
-  options: NodeDeviceOptions,
+  options: NodeDeviceOptions & { strict?: boolean },
 ): Device {
   const numThreads = options.numThreads ?? defaultThreads();
   const profilePrefixes = new WeakMap<InferenceSession, string>();
@@ -38,6 +38,7 @@ function nodeDevice(
     name,
     target: name === 'webgpu' ? 'webgpu' : 'cpu',
     numThreads,
+    strict: options.strict ?? false,
     keepsBuffers: name === 'webgpu',
     createSession: async (model, sessionOptions) => {
       const session = await ort.InferenceSession.create(model, {
@@ -93,8 +94,7 @@ export function cpuDevice(options: NodeDeviceOptions = {}): Device {
  * when any operator of a program would fall back to the CPU.
  */
 export async function webgpuDevice(options: NodeDeviceOptions & { strict?: boolean } = {}): Promise<Device> {
-  const extra = options.strict ? { extra: { session: { disable_cpu_ep_fallback: '1' } } } : {};
-  const device = nodeDevice('webgpu', { executionProviders: ['webgpu'], ...extra }, options);
+  const device = nodeDevice('webgpu', { executionProviders: ['webgpu'] }, options);
   await probe(device, 'WebGPU found no usable adapter', 'Use cpuDevice(), or install a driver.');
   return device;
 }

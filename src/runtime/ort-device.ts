@@ -20,6 +20,8 @@ export interface OrtBackend {
   readonly name: Device['name'];
   readonly target: Device['target'];
   readonly numThreads: number;
+  /** Refuse programs of which a part would fall back from the GPU to the CPU. */
+  readonly strict?: boolean;
   /** Outputs can stay on the device as GPU buffers. */
   readonly keepsBuffers: boolean;
   createSession(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
@@ -98,6 +100,12 @@ async function load(
   const sessionOptions: InferenceSession.SessionOptions = {
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
+    extra: {
+      // Ends the process on a product of a transposed operand that is returned beside its own transpose
+      // (onnxruntime 1.30); our passes read transposed operands in place anyway.
+      optimization: { disable_specified_optimizers: 'GemmTransposeFusion' },
+      ...(backend.strict && { session: { disable_cpu_ep_fallback: '1' } }),
+    },
     ...(options.lowMemory && { enableMemPattern: false }),
     ...(options.profile && backend.profileOptions?.()),
     ...(kept.length > 0 && {

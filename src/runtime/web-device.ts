@@ -43,12 +43,13 @@ function webDevice(
   ort: OrtWeb,
   name: 'web-wasm' | 'web-webgpu',
   provider: InferenceSession.SessionOptions,
-  options: WebDeviceOptions,
+  options: WebDeviceOptions & { strict?: boolean },
 ): Device {
   return ortDevice({
     name,
     target: name === 'web-webgpu' ? 'webgpu' : 'wasm',
     numThreads: configure(ort, options),
+    strict: options.strict ?? false,
     keepsBuffers: name === 'web-webgpu',
     createSession: (model, sessionOptions) =>
       ort.InferenceSession.create(model, { logSeverityLevel: 3, ...provider, ...sessionOptions }),
@@ -81,8 +82,7 @@ export async function webWebgpuDevice(
     'Suspending' in WebAssembly
       ? await import('onnxruntime-web/jspi')
       : await import('onnxruntime-web/webgpu');
-  const strict = options.strict ? { extra: { session: { disable_cpu_ep_fallback: '1' } } } : {};
-  const device = webDevice(ort, 'web-webgpu', { executionProviders: ['webgpu'], ...strict }, options);
+  const device = webDevice(ort, 'web-webgpu', { executionProviders: ['webgpu'] }, options);
   await probe(device, 'WebGPU did not start', 'Use wasmDevice().');
   return device;
 }

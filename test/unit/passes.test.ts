@@ -62,6 +62,18 @@ describe('fusing', () => {
     expect(operatorsAfter(t.add(t.scatterAdd(t.full([4, 6], 1), ids, y), x))).toEqual(['scatterAdd', 'add']);
   });
 
+  it('joins the gradients of the pieces of a split', () => {
+    const pieces = t.split(x, [1, 2, 3], 1);
+    const loss = pieces.map((piece, i) => t.sum(t.mul(t.sin(piece), t.scalar(i + 2)))).reduce(t.add);
+    const after = operatorsAfter(t.grad(loss, [x])[0]!);
+    expect(after.filter((name) => ['concat', 'pad', 'add'].includes(name))).toEqual(['concat']);
+    const [first, , third] = pieces;
+    const gap = operatorsAfter(t.grad(t.add(t.sum(t.sin(first!)), t.sum(t.sin(third!))), [x])[0]!);
+    expect(gap.filter((name) => ['concat', 'pad', 'add'].includes(name))).toEqual(['pad', 'pad', 'add']);
+    const overlap = t.add(t.sum(t.sin(t.slice(x, 1, 0, 3))), t.sum(t.sin(t.slice(x, 1, 2, 6))));
+    expect(operatorsAfter(t.grad(overlap, [x])[0]!)).not.toContain('concat');
+  });
+
   it('adds the gradients of an embedding used twice in one buffer', () => {
     const table = t.input('table', [10, 4]);
     const ids = t.input('ids', [5], 'int32');

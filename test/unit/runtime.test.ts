@@ -160,6 +160,18 @@ describe('a program', () => {
     }
   });
 
+  it('returns a product of a transposed operand beside its own transpose', async () => {
+    const a = t.input('a', [2, 2]);
+    const product = t.matmul(t.transpose(a), a, { transposeA: true });
+    const outputs = { product, turned: t.transpose(product) };
+    for (const optimize of [true, false]) {
+      const executable = await device.compile(outputs, { optimize });
+      const results = await executable.run({ a: Float32Array.of(1, 2, 3, 4) });
+      expect(await results.product!.read()).toEqual(Float32Array.of(7, 10, 15, 22));
+      expect(await results.turned!.read()).toEqual(Float32Array.of(7, 15, 10, 22));
+    }
+  });
+
   it('takes empty tensors', async () => {
     const x = t.input('x', [0, 3]);
     const executable = await device.compile({ y: t.reshape(x, [3, 0]), z: t.sum(x) });

@@ -2,19 +2,25 @@
  * Patterns that one kernel computes in one pass:
  * - a product with a transposed operand reads it in place;
  * - x * rsqrt(mean(x^2) + eps) * w, written out by hand, becomes `rmsNorm`;
- * - a sum with rows scattered into zeros scatters into the other summand.
+ * - a sum with rows scattered into zeros scatters into the other summand;
+ * - a sum of neighbouring pieces, each padded with zeros (the gradient of a split), joins the pieces.
  */
 
 import { scatterAdd } from '../operators/gather.ts';
 import { matmul } from '../operators/matmul.ts';
 import { rmsNorm } from '../operators/normalize.ts';
+import { concat, pad } from '../operators/shape.ts';
 import { constantData, isConstant } from '../operators/source.ts';
 import { Rewriter } from '../rewrite.ts';
 import { type Node, sameShape, type Tensor } from '../tensor.ts';
 
 export function fuse(outputs: readonly Tensor[]): Tensor[] {
   return new Rewriter((node, inputs) => {
-    const result = fuseTransposes(node, inputs) ?? fuseRmsNorm(node, inputs) ?? fuseScatter(node, inputs);
+    const result =
+      fuseTransposes(node, inputs) ??
+      fuseRmsNorm(node, inputs) ??
+      fuseScatter(node, inputs) ??
+      fusePads(node, inputs);
     return result && [result];
   }).run(outputs);
 }
@@ -109,6 +115,31 @@ function fuseScatter(node: Node, inputs: readonly Tensor[]): Tensor | undefined 
     const [base, indices, updates] = scattered.node.inputs as [Tensor, Tensor, Tensor];
     const zeros = isConstant(base) && (constantData(base) as Float32Array).every((value) => value === 0);
     if (zeros) return scatterAdd(other, indices, updates, scattered.node.attributes.axis as number);
+  }
+  return undefined;
+}
+
+interface Padding {
+  axis: number;
+  before: number;
+  after: number;
+}
+
+/** The pieces that a concatenation along the axis joins; a tensor by itself is one piece. */
+function piecesOf(x: Tensor, axis: number): readonly Tensor[] {
+  return nameOf(x) === 'concat' && x.node.attributes.axis === axis ? x.node.inputs : [x];
+}
+
+function fusePads(node: Node, inputs: readonly Tensor[]): Tensor | undefined {
+  if (node.operator.name !== 'add' || inputs.some((x) => nameOf(x) !== 'pad')) return undefined;
+  for (const [left, right] of [inputs, [...inputs].reverse()] as [Tensor, Tensor][]) {
+    const a = left.node.attributes as unknown as Padding;
+    const b = right.node.attributes as unknown as Padding;
+    const [first, second] = [left.node.inputs[0]!, right.node.inputs[0]!];
+    const meet = a.axis === b.axis && a.before + (first.shape[a.axis] as number) === b.before;
+    if (!meet || !sameShape(left.shape, right.shape)) continue;
+    const pieces = [...piecesOf(first, a.axis), ...piecesOf(second, a.axis)];
+    return pad(concat(pieces, a.axis), a.axis, a.before, b.after);
   }
   return undefined;
 }
