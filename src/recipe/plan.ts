@@ -23,7 +23,7 @@ const CONTEXT_LENGTH = 128;
 const BATCH_SIZE = 32;
 const VOCAB_SIZE = 2048;
 /** Share of the training time that goes to pre-training; the rest finetunes. */
-const PRETRAIN_SHARE = 0.62;
+const PRETRAIN_SHARE = 0.45;
 /** Seconds for facts, tokenizer, measuring, loading and the report, and for evaluation per question. */
 const FIXED_SECONDS = 12;
 const SECONDS_PER_QUESTION = 0.004;
@@ -85,13 +85,13 @@ export function planModel(
     intermediateSize: Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE,
     contextLength: CONTEXT_LENGTH,
     batchSize: BATCH_SIZE,
-    pretrainOptimizer: { ...DEFAULT_OPTIMIZER, learningRate },
-    sftOptimizer: { ...DEFAULT_OPTIMIZER, learningRate },
+    pretrainOptimizer: { ...DEFAULT_OPTIMIZER, name: 'muon', learningRate },
+    sftOptimizer: { ...DEFAULT_OPTIMIZER, name: 'muon', learningRate },
     pretrainSchedule: {
       kind: 'warmup-stable-decay',
       warmupSteps: 30,
       decayShare: 0.2,
-      finalShare: 0.5,
+      finalShare: 0.7,
       decay: 'linear',
     },
     sftSchedule: {
@@ -102,7 +102,7 @@ export function planModel(
       decay: 'linear',
     },
     clipNorm: 1,
-    unknownShare: 0.12,
+    unknownShare: 0.2,
     ...overrides,
   } as const;
   if (settings.numHeads % settings.numKvHeads !== 0) {

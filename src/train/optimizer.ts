@@ -40,7 +40,7 @@ export const DEFAULT_OPTIMIZER: OptimizerSettings = {
   epsilon: 1e-8,
   weightDecay: 0.1,
   momentum: 0.95,
-  muonFactor: 8,
+  muonFactor: 5,
 };
 
 /** Throws ConfigError that names the field (as `name.field`), its value and its range. */
