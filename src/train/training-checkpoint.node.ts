@@ -4,10 +4,10 @@
  * and renamed), so a kill at any moment leaves the previous one. Data order and random draws are functions
  * of the step, so the step number is all that has to be kept of them.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { removeStaleTemporaries } from '../core/atomic-file.node.ts';
-import { FormatError, messageOf } from '../core/errors.ts';
+import { FormatError, messageOf, NotFiniteError, PlinthError } from '../core/errors.ts';
 import { loadCheckpoint, type SaveCheckpointInput, saveCheckpoint } from '../model/checkpoint.node.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { SafetensorsFile, writeSafetensors } from '../model/safetensors.node.ts';
@@ -17,6 +17,7 @@ import { initialState, readState, type TrainingState } from './training-step.ts'
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const TRAINING_FILE = 'training.json';
+const ADVICE = 'Delete this folder to go on from the checkpoint before it.';
 const FOLDER_NAME = /^step-(\d{6,})$/;
 
 export interface TrainingMeta {
@@ -34,7 +35,11 @@ export interface SavedTraining {
   readonly path: string;
 }
 
-/** Saves one step and deletes all but the newest `keep` folders. Returns the new folder's path. */
+/**
+ * Saves one step and deletes all but the newest `keep` (default 2) folders up to it; later ones are of another
+ * run and stay. Returns the new folder's path. Throws NotFiniteError for a state that training cannot go on
+ * from, and PlinthError `disk`; the checkpoints before are then as they were.
+ */
 export async function saveTraining(
   folder: string,
   config: TransformerConfig,
@@ -42,12 +47,14 @@ export async function saveTraining(
   meta: TrainingMeta,
   options: { keep?: number; files?: SaveCheckpointInput['files'] } = {},
 ): Promise<string> {
-  await mkdir(folder, { recursive: true });
   const path = join(folder, stepName(meta.step));
   const weights = await readState(state, 'parameter/');
+  checkFinite('parameter/', weights, meta.step);
   const optimizer: TensorInput[] = [];
   for (const prefix of ['first/', 'second/', 'momentum/']) {
-    for (const [name, { shape, data }] of await readState(state, prefix)) {
+    const values = await readState(state, prefix);
+    checkFinite(prefix, values, meta.step);
+    for (const [name, { shape, data }] of values) {
       optimizer.push({ name: `${prefix}${name}`, dtype: 'F32', shape, data });
     }
   }
@@ -58,11 +65,42 @@ export async function saveTraining(
     addFiles: (temporary) => writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer),
     overwrite: true,
   });
-  const steps = await savedSteps(folder);
+  const steps = (await savedSteps(folder)).filter((step) => step <= meta.step);
   for (const step of steps.slice(0, -Math.max(1, options.keep ?? 2))) {
-    await rm(join(folder, stepName(step)), { recursive: true, force: true });
+    await deleteCheckpoint(join(folder, stepName(step)));
   }
   return path;
+}
+
+/** A step can come out finite and leave weights behind that are not: they show only in the step after. */
+function checkFinite(
+  prefix: string,
+  values: ReadonlyMap<string, { data: Float32Array }>,
+  step: number,
+): void {
+  for (const [name, { data }] of values) {
+    // 0 times a value is 0, or NaN if it is not finite: a sum finds any without a branch for each.
+    let zero = 0;
+    for (let i = 0; i < data.length; i++) zero += 0 * data[i]!;
+    if (zero === 0) continue;
+    throw new NotFiniteError(
+      step,
+      `Step ${step} left values in "${prefix}${name}" that are not finite, so it was not saved; the checkpoint ` +
+        'before it stays. Lower the learning rate or the clip norm.',
+    );
+  }
+}
+
+/** A folder without training.json is no checkpoint any more, so a kill in between leaves none that is half there. */
+async function deleteCheckpoint(path: string): Promise<void> {
+  try {
+    await rm(join(path, TRAINING_FILE), { force: true });
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    throw new PlinthError('disk', `Could not delete the old checkpoint ${path}: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
 }
 
 const stepName = (step: number) => `step-${String(step).padStart(6, '0')}`;
@@ -83,7 +121,7 @@ export async function savedSteps(folder: string): Promise<number[]> {
 
 /**
  * The newest checkpoint of a stage with this fingerprint, or undefined. Leftovers of a killed process are
- * cleared first. Throws FormatError when the folder's files do not fit together.
+ * cleared first. Throws PlinthError `format` or `disk` that says which folder is damaged.
  */
 export async function resumeTraining(
   folder: string,
@@ -95,27 +133,39 @@ export async function resumeTraining(
   for (const step of steps.reverse()) {
     const path = join(folder, stepName(step));
     const meta = await readMeta(path);
-    if (meta.stage !== stage || meta.fingerprint !== fingerprint) continue;
-    const { config, weights } = await loadCheckpoint(path);
-    const state = initialState(weights, optimizer);
-    const file = await SafetensorsFile.open(join(path, OPTIMIZER_FILE));
+    if (meta?.stage !== stage || meta.fingerprint !== fingerprint) continue;
     try {
-      for (const [name, value] of state) {
-        if (name.startsWith('parameter/')) continue;
-        const info = file.tensors.get(name);
-        if (!info || info.shape.join() !== value.shape.join()) {
-          throw new FormatError(
-            `${path}: ${OPTIMIZER_FILE} lacks "${name}" of shape [${value.shape.join(', ')}]. Delete this folder to start the stage again.`,
-          );
-        }
-        state.set(name, { shape: value.shape, data: await file.readFloat32(name) });
-      }
-    } finally {
-      await file.close();
+      return { ...(await readSaved(path, optimizer)), meta, path };
+    } catch (error) {
+      const isDamage = error instanceof PlinthError && (error.code === 'format' || error.code === 'disk');
+      throw isDamage ? new PlinthError(error.code, `${error.message} ${ADVICE}`, { cause: error }) : error;
     }
-    return { config, state, meta, path };
   }
   return undefined;
+}
+
+async function readSaved(
+  path: string,
+  optimizer: OptimizerSettings,
+): Promise<{ config: TransformerConfig; state: TrainingState }> {
+  const { config, weights } = await loadCheckpoint(path);
+  const state = initialState(weights, optimizer);
+  const file = await SafetensorsFile.open(join(path, OPTIMIZER_FILE));
+  try {
+    for (const [name, value] of state) {
+      if (name.startsWith('parameter/')) continue;
+      const info = file.tensors.get(name);
+      if (!info || info.shape.join() !== value.shape.join()) {
+        throw new FormatError(
+          `${path}: ${OPTIMIZER_FILE} lacks "${name}" of shape [${value.shape.join(', ')}].`,
+        );
+      }
+      state.set(name, { shape: value.shape, data: await file.readFloat32(name) });
+    }
+  } finally {
+    await file.close();
+  }
+  return { config, state };
 }
 
 async function clearedSteps(folder: string): Promise<number[]> {
@@ -130,13 +180,21 @@ async function exists(folder: string): Promise<boolean> {
   );
 }
 
-async function readMeta(path: string): Promise<TrainingMeta> {
+/** Undefined for a folder that is no checkpoint, or one that was being deleted. */
+async function readMeta(path: string): Promise<TrainingMeta | undefined> {
   const file = join(path, TRAINING_FILE);
+  let text: string;
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as TrainingMeta;
+    text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new FormatError(`${file}: ${messageOf(error)}. Delete this folder to start the stage again.`, {
-      cause: error,
-    });
+    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    throw new PlinthError('disk', `Could not read ${file}: ${messageOf(error)}.`, { cause: error });
+  }
+  try {
+    const meta = JSON.parse(text) as TrainingMeta | null;
+    if (Number.isInteger(meta?.step) && basename(path) === stepName(meta!.step)) return meta!;
+    throw new Error('its step is not that of the folder');
+  } catch (error) {
+    throw new FormatError(`${file} is damaged: ${messageOf(error)}. ${ADVICE}`, { cause: error });
   }
 }
