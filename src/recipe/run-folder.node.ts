@@ -4,13 +4,13 @@
  * keeps every event and is cut back to the checkpoint on resume.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resourceUsage } from 'node:process';
 import { removeStaleTemporaries, writeFileAtomic } from '../core/atomic-file.node.ts';
-import { ConfigError, messageOf } from '../core/errors.ts';
+import { ConfigError, FormatError, messageOf, PlinthError } from '../core/errors.ts';
 import type { PlinthEvent } from '../core/events.ts';
-import { formatJsonLines } from '../core/json-lines.ts';
+import { MetricsLog } from './metrics-log.node.ts';
 import type { RecipeSettings } from './recipe.ts';
 
 /** What was asked for; a folder belongs to one request. */
@@ -40,17 +40,42 @@ interface Progress {
   stageSeconds: Record<string, number>;
 }
 
+/** What a run puts into its folder, in the order in which `fresh` deletes it. */
+const RUN_ENTRIES = [
+  // First, so that a half-deleted run never looks finished.
+  'report.json',
+  'report.html',
+  'model',
+  'checkpoints',
+  'metrics.jsonl',
+  'data',
+  'tokenizer',
+  'progress.json',
+  // Last, so that a half-deleted run is still known as one.
+  'recipe.json',
+] as const;
+
+/** 16 hexadecimal digits that depend on the JSON value alone, not on the order of keys. */
 export function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify(value, sortedKeys) ?? '')
+    .digest('hex')
+    .slice(0, 16);
+}
+
+function sortedKeys(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 export class RunFolder {
   readonly path: string;
   readonly request: RunRequest;
   readonly #sessionStart = performance.now();
-  #progress: Progress;
+  readonly #progress: Progress;
+  readonly #metrics: MetricsLog;
   #resolved: ResolvedRun | undefined;
-  #metrics: FileHandle | undefined;
+  #stage: { name: string; startMs: number } | undefined;
 
   private constructor(
     path: string,
@@ -62,34 +87,32 @@ export class RunFolder {
     this.request = request;
     this.#progress = progress;
     this.#resolved = resolved;
+    this.#metrics = new MetricsLog(this.file('metrics.jsonl'));
   }
 
   /**
-   * Opens or makes the folder. Throws ConfigError when it holds a run of another request; `fresh` empties a
-   * run's folder first (and refuses to empty a folder that is no run's).
+   * Opens or makes the folder. Throws ConfigError when it holds a run of another request, or files but no run;
+   * FormatError when the run's files are damaged. `fresh` deletes what a run left there, and nothing else.
    */
   static async open(path: string, request: RunRequest, fresh: boolean): Promise<RunFolder> {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     await removeStaleTemporaries(path);
-    const stored = await readJson<{ request: RunRequest; resolved?: ResolvedRun }>(join(path, 'recipe.json'));
-    if (stored && fresh) {
-      await rm(path, { recursive: true, force: true });
-      await mkdir(path, { recursive: true });
-    } else if (stored && digest(stored.request) !== digest(request)) {
+    const stored = fresh ? await deleteRun(path) : await readStoredRun(path);
+    if (!stored) await refuseOtherFiles(path);
+    if (stored && digest(stored.request) !== digest(request)) {
       throw new ConfigError(
         `${path} holds a run with other settings (${differences(stored.request, request)}). ` +
           'Add --fresh to replace it, or --out DIR for another folder.',
       );
     }
-    const kept = fresh ? undefined : stored;
-    const progress = (fresh ? undefined : await readJson<Progress>(join(path, 'progress.json'))) ?? {
+    const progress = (stored && (await readProgress(path))) ?? {
       seconds: 0,
       peakRssBytes: 0,
       startedAt: new Date().toISOString(),
       stageSeconds: {},
     };
-    const folder = new RunFolder(path, request, progress, kept?.resolved);
-    if (!kept) await folder.#writeRecipe();
+    const folder = new RunFolder(path, request, progress, stored?.resolved);
+    if (!stored) await folder.#writeRecipe();
     return folder;
   }
 
@@ -125,76 +148,134 @@ export class RunFolder {
     return Math.max(this.#progress.peakRssBytes, resourceUsage().maxRSS * 1024);
   }
 
+  /** Seconds by stage of all sessions so far, the running stage included. */
   get stageSeconds(): Readonly<Record<string, number>> {
-    return this.#progress.stageSeconds;
+    const seconds = { ...this.#progress.stageSeconds };
+    if (this.#stage) {
+      const { name, startMs } = this.#stage;
+      seconds[name] = (seconds[name] ?? 0) + (performance.now() - startMs) / 1000;
+    }
+    return seconds;
   }
 
-  addStageSeconds(stage: string, seconds: number): void {
-    this.#progress.stageSeconds[stage] = (this.#progress.stageSeconds[stage] ?? 0) + seconds;
+  /** From now on time counts for this stage, until the next one begins; undefined ends the last. */
+  beginStage(name: string | undefined): void {
+    this.#progress.stageSeconds = { ...this.stageSeconds };
+    this.#stage = name === undefined ? undefined : { name, startMs: performance.now() };
   }
 
-  /** Saves the clock; called with every checkpoint, so that a killed session loses at most what it redoes. */
+  /** Saves the clocks; called with every checkpoint, so that a killed session loses at most what it redoes. */
   async saveProgress(): Promise<void> {
-    const value: Progress = { ...this.#progress, seconds: this.seconds, peakRssBytes: this.peakRssBytes };
+    const { startedAt } = this.#progress;
+    const { seconds, peakRssBytes, stageSeconds } = this;
+    const value: Progress = { seconds, peakRssBytes, startedAt, stageSeconds };
     await writeFileAtomic(this.file('progress.json'), `${JSON.stringify(value, null, 2)}\n`);
   }
 
-  /** Opens metrics.jsonl for appending, without the lines of a stage after `step` (they will be made again). */
+  /** Drops the events of a stage after `step` (they will be made again) and a line that a kill cut short. */
   async cutMetrics(stage: string, step: number): Promise<void> {
-    await this.#metrics?.close();
-    const path = this.file('metrics.jsonl');
-    const events = await readEvents(path);
-    const kept = events.filter((event) => !('step' in event) || event.stage !== stage || event.step <= step);
-    if (kept.length !== events.length) await writeFileAtomic(path, formatJsonLines(kept));
-    this.#metrics = await open(path, 'a');
+    await this.#metrics.cut((event) => !('step' in event) || event.stage !== stage || event.step <= step);
   }
 
   async appendMetrics(events: readonly PlinthEvent[]): Promise<void> {
-    if (events.length === 0) return;
-    this.#metrics ??= await open(this.file('metrics.jsonl'), 'a');
-    await this.#metrics.appendFile(formatJsonLines(events));
+    await this.#metrics.append(events);
   }
 
   async readMetrics(): Promise<PlinthEvent[]> {
-    return readEvents(this.file('metrics.jsonl'));
-  }
-
-  async close(): Promise<void> {
-    await this.#metrics?.close();
-    this.#metrics = undefined;
+    return this.#metrics.read();
   }
 }
 
-/** Events of a file; a last line cut short by a kill is left out. */
-async function readEvents(path: string): Promise<PlinthEvent[]> {
-  let text: string;
+async function makeFolder(path: string): Promise<void> {
   try {
-    text = await readFile(path, 'utf8');
-  } catch {
-    return [];
-  }
-  return text.split('\n').flatMap((line) => {
-    try {
-      return line === '' ? [] : [JSON.parse(line) as PlinthEvent];
-    } catch {
-      return [];
-    }
-  });
-}
-
-async function readJson<T>(path: string): Promise<T | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-  try {
-    return JSON.parse(text) as T;
+    await mkdir(path, { recursive: true });
   } catch (error) {
-    throw new ConfigError(`${path} is damaged (${messageOf(error)}). Add --fresh to start the run again.`, {
+    throw new PlinthError('disk', `Could not make the folder ${path}: ${messageOf(error)}.`, {
       cause: error,
     });
+  }
+}
+
+/** The run that the folder holds, or undefined. Throws FormatError for a damaged or foreign recipe.json. */
+async function readStoredRun(
+  path: string,
+): Promise<{ request: RunRequest; resolved?: ResolvedRun } | undefined> {
+  const file = join(path, 'recipe.json');
+  const stored = await readJson(file, 'Add --fresh to start the run again.');
+  if (stored === undefined) return undefined;
+  const { request, resolved } = (stored ?? {}) as { request?: RunRequest; resolved?: ResolvedRun };
+  if (typeof request?.recipe !== 'string' || typeof request.dataDigest !== 'string') {
+    throw new FormatError(`${file} is not of a run. Choose another folder with --out DIR.`);
+  }
+  if (!resolved) return { request };
+  // JSON knows no Infinity, which stands for no clipping.
+  const clipNorm = resolved.settings.clipNorm ?? Number.POSITIVE_INFINITY;
+  return { request, resolved: { ...resolved, settings: { ...resolved.settings, clipNorm } } };
+}
+
+/** Deletes a run's own files. A damaged recipe.json may go too, if other files show that it was a run's. */
+async function deleteRun(path: string): Promise<undefined> {
+  try {
+    if (!(await readStoredRun(path))) return;
+  } catch (error) {
+    if (!(error instanceof FormatError && error.cause instanceof SyntaxError)) throw error;
+    if (!(await readdir(path)).includes('progress.json')) {
+      throw new FormatError(
+        `${join(path, 'recipe.json')} is damaged, and no progress.json shows that it was a run's. Nothing was ` +
+          'deleted; delete the folder yourself if it may go.',
+        { cause: error },
+      );
+    }
+  }
+  for (const name of RUN_ENTRIES) {
+    try {
+      await rm(join(path, name), { recursive: true, force: true });
+    } catch (error) {
+      throw new PlinthError('disk', `Could not delete ${join(path, name)}: ${messageOf(error)}.`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** A run must not settle among files of something else: a later `fresh` could not tell them apart. */
+async function refuseOtherFiles(path: string): Promise<void> {
+  const own: ReadonlySet<string> = new Set(RUN_ENTRIES);
+  const found = (await readdir(path)).filter((name) => own.has(name));
+  if (found.length === 0) return;
+  throw new ConfigError(
+    `${path} holds ${found.join(', ')} but no recipe.json, so it is no run's folder. ` +
+      'Choose another folder with --out DIR, or delete them.',
+  );
+}
+
+async function readProgress(path: string): Promise<Progress | undefined> {
+  const file = join(path, 'progress.json');
+  const advice = 'Delete it to go on without the time used so far.';
+  const progress = (await readJson(file, advice)) as Partial<Progress> | null | undefined;
+  if (progress === undefined) return undefined;
+  const numbers = [
+    progress?.seconds,
+    progress?.peakRssBytes,
+    ...Object.values(progress?.stageSeconds ?? { none: Number.NaN }),
+  ];
+  if (typeof progress?.startedAt === 'string' && numbers.every(Number.isFinite)) return progress as Progress;
+  throw new FormatError(`${file} is damaged: it lacks times. ${advice}`);
+}
+
+/** Undefined when there is no such file. */
+async function readJson(path: string, advice: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    throw new PlinthError('disk', `Could not read ${path}: ${messageOf(error)}.`, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${path} is damaged (${messageOf(error)}). ${advice}`, { cause: error });
   }
 }
 

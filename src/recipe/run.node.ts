@@ -5,7 +5,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic-file.node.ts';
-import { CancelledError, FormatError } from '../core/errors.ts';
+import { CancelledError, FormatError, PlinthError } from '../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../core/events.ts';
 import { ConversationBatches, WindowBatches } from '../data/index.node.ts';
 import { createLanguageModel } from '../decode/onnx-language-model.ts';
@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly overrides?: Partial<RecipeSettings>;
   /** Measure time by operator. */
   readonly profile?: boolean;
+  /** Seconds between checkpoints: what a kill can cost at most. 30 when left out. */
+  readonly checkpointSeconds?: number;
   /** Throw away what the folder holds of an earlier run. */
   readonly fresh?: boolean;
   readonly onEvent?: EventSink;
@@ -87,7 +89,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
     ...options.overrides,
     ...(options.seed !== undefined && { seed: options.seed }),
   };
-  const planned = planModel(dial, overrides);
+  const plannedNow = planModel(dial, overrides);
   const sources = await recipe.sources();
   const request: RunRequest = {
     recipe: recipe.name,
@@ -104,12 +106,9 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
   const modelFolder = folder.file('model');
   const finished = await readReport(folder.file('report.json'));
   if (finished) return { folder: folder.path, modelFolder, report: finished, trained: false };
-  try {
-    return { ...(await runStages()), folder: folder.path, modelFolder, trained: true };
-  } finally {
-    await folder.saveProgress();
-    await folder.close();
-  }
+  // What was fixed when the run began holds, whatever this version would plan.
+  const planned = folder.resolved?.settings ?? plannedNow;
+  return { ...(await runStages()), folder: folder.path, modelFolder, trained: true };
 
   /** One stage with its events and its share of the clock. */
   async function stage<T>(name: Stage, work: () => Promise<T> | T): Promise<T> {
@@ -117,13 +116,19 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
     const position = { stage: name, index: STAGES.indexOf(name) + 1, numStages: STAGES.length };
     onEvent({ type: 'stage', ...position, state: 'start' });
     const start = performance.now();
+    folder.beginStage(name);
     try {
       const result = await work();
       onEvent({ type: 'stage', ...position, state: 'done', seconds: (performance.now() - start) / 1000 });
-      return result;
-    } finally {
-      folder.addStageSeconds(name, (performance.now() - start) / 1000);
+      folder.beginStage(undefined);
       await folder.saveProgress();
+      return result;
+    } catch (error) {
+      folder.beginStage(undefined);
+      // Only clocks are lost if this fails too; what went wrong first is what must be told.
+      await folder.saveProgress().catch(() => {});
+      if (signal?.aborted && !(error instanceof PlinthError)) throw new CancelledError();
+      throw error;
     }
   }
 
@@ -194,7 +199,11 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       clipNorm: settings.clipNorm,
       peakGflops: sgemmGflops,
       onEvent,
-      keepEvents: (events) => folder.appendMetrics(events),
+      keepEvents: async (events) => {
+        await folder.appendMetrics(events);
+        await folder.saveProgress();
+      },
+      ...(options.checkpointSeconds !== undefined && { checkpointSeconds: options.checkpointSeconds }),
       ...(options.profile && { profile: true }),
       ...(signal && { signal }),
     } satisfies Partial<TrainStageOptions>;

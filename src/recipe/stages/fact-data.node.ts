@@ -2,7 +2,8 @@
  * The data stage: facts to texts, texts to a tokenizer, texts to token sets on disk. Everything is a pure
  * function of the sources and the settings, so what a stop left unfinished is simply made again.
  */
-
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { EventSink } from '../../core/events.ts';
 import { KeyedRandom } from '../../core/random.ts';
 import {
@@ -57,7 +58,9 @@ export async function prepareTokenizer(
   onEvent: EventSink,
 ): Promise<{ tokenizer: Tokenizer; trainSeconds: number }> {
   const start = performance.now();
-  const existing = await loadTokenizer(folder).catch(() => undefined);
+  // The second file is written last: with it, both are whole.
+  const isWhole = existsSync(join(folder, 'tokenizer_config.json'));
+  const existing = isWhole ? await loadTokenizer(folder).catch(() => undefined) : undefined;
   if (existing) return { tokenizer: existing.tokenizer, trainSeconds: 0 };
   const texts = pretrainingTexts(corpus).map(({ text }) => text);
   const turns = corpus.questions.flatMap(({ question, answer }) => [

@@ -16,10 +16,9 @@ import { languageModelObjective } from '../../train/objective.ts';
 import type { OptimizerSettings } from '../../train/optimizer.ts';
 import type { Schedule } from '../../train/schedule.ts';
 import { type TrainResult, train } from '../../train/train.ts';
-import { resumeTraining, saveTraining } from '../../train/training-checkpoint.node.ts';
+import { resumeTraining, savedSteps, saveTraining } from '../../train/training-checkpoint.node.ts';
 import { initialState, readState } from '../../train/training-step.ts';
 
-/** Seconds between checkpoints: what a kill can cost at most. */
 const CHECKPOINT_SECONDS = 30;
 /** Validations in one stage. */
 const NUM_VALIDATIONS = 8;
@@ -45,6 +44,8 @@ export interface TrainStageOptions {
   readonly schedule: Schedule;
   readonly clipNorm: number;
   readonly accumulate?: number;
+  /** Seconds between checkpoints: what a kill can cost at most. 30 when left out. */
+  readonly checkpointSeconds?: number;
   readonly peakGflops?: number;
   readonly profile?: boolean;
   readonly onEvent: EventSink;
@@ -65,6 +66,13 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
   const { stage, config, device, numSteps, optimizer, batches } = options;
   const specs = parameterSpecs(config);
   const saved = await resumeTraining(options.checkpoints, stage, options.fingerprint, optimizer);
+  if (!saved && (await savedSteps(options.checkpoints)).length > 0) {
+    options.onEvent({
+      type: 'note',
+      level: 'warning',
+      message: `The checkpoints in ${options.checkpoints} are of other settings; ${stage} starts at step 0.`,
+    });
+  }
   const startStep = saved?.meta.step ?? 0;
   const state = saved?.state ?? initialState(await options.weights(), optimizer);
   await options.onResume?.(startStep);
@@ -117,7 +125,7 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
           },
         }),
       checkpoint: {
-        everySeconds: CHECKPOINT_SECONDS,
+        everySeconds: options.checkpointSeconds ?? CHECKPOINT_SECONDS,
         save: async (step) => {
           await flush();
           const meta = { stage, step, numSteps, fingerprint: options.fingerprint };
@@ -140,9 +148,13 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
         message: `Time by operator:\n${formatOperatorTimes(result.operatorTimes)}`,
       });
     }
-    return { ...result, weights: await readState(state, 'parameter/'), wasFinished: false };
-  } finally {
     await flush();
+    return { ...result, weights: await readState(state, 'parameter/'), wasFinished: false };
+  } catch (error) {
+    // What went wrong first is what must be told.
+    await flush().catch(() => {});
+    throw error;
+  } finally {
     await evaluator?.dispose();
   }
 }
