@@ -17,6 +17,10 @@ export function initialize(data) {
 export async function resolve(specifier, context, nextResolve) {
   const match = /^plinth(\/.*)?$/.exec(specifier);
   const file = match && fileOf(`.${match[1] ?? ''}`);
+  if (match && !file) {
+    const entries = Object.keys(exported).map((entry) => `plinth${entry.slice(1)}`);
+    throw new Error(`there is no ${specifier}; import one of ${entries.join(', ')}`);
+  }
   const resolved = await nextResolve(file ?? specifier, context);
   return isUserSource(resolved.url) ? { ...resolved, format: 'module' } : resolved;
 }

@@ -12,6 +12,11 @@ if (isCheckout) {
   // The settings of whatever folder the user stands in say nothing about how to read our files.
   register({ tsconfig: false });
 }
+process.stdout.on('error', (error) => {
+  // The reader of a pipe may leave early: `plinth ... | head`.
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
 const { main } = await import(
   isCheckout ? source.href : new URL('../dist/cli/main.js', import.meta.url).href
 );

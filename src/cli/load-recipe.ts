@@ -26,7 +26,7 @@ export async function loadRecipe(
   try {
     loaded = (await import(pathToFileURL(path).href)) as { default?: unknown };
   } catch (error) {
-    throw recipeError(`The recipe ${path} could not be loaded`, error);
+    throw recipeError('The recipe could not be loaded', path, error);
   }
   return { recipe: checkedRecipe(loaded.default, path), path };
 }
@@ -98,17 +98,17 @@ function checkedRecipe(value: unknown, path: string): Recipe {
       try {
         return await sources();
       } catch (error) {
-        throw recipeError(`The sources of the recipe ${path} could not be read`, error);
+        throw recipeError("The recipe's sources could not be read", path, error);
       }
     },
   };
 }
 
-/** A Plinth error as it is; anything else with the place in the recipe where it was thrown. */
-function recipeError(what: string, error: unknown): PlinthError {
+/** A Plinth error as it is; anything else with the line of the recipe where it was thrown. */
+function recipeError(what: string, path: string, error: unknown): PlinthError {
   if (error instanceof PlinthError) return error;
-  const place =
-    error instanceof Error ? /file:\/\/\S+|\/\S+\.m?[jt]s:\d+:\d+/.exec(error.stack ?? '')?.[0] : undefined;
-  const at = place ? ` (${place.replace(/[)>,]+$/, '')})` : '';
-  return new ConfigError(`${what}: ${messageOf(error)}${at}.`, { cause: error });
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  const line = stack.split(`${path}:`)[1]?.match(/^\d+/)?.[0];
+  const at = line === undefined ? '' : `, line ${line}`;
+  return new ConfigError(`${what} (${path}${at}): ${messageOf(error)}`, { cause: error });
 }

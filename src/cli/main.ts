@@ -28,11 +28,6 @@ export async function main(
   argv: readonly string[],
   installation: Installation = { isCheckout: true },
 ): Promise<number> {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // The reader of a pipe may leave early: `plinth ... | head`.
-    if (error.code === 'EPIPE') process.exit(EXIT_OK);
-    throw error;
-  });
   const asJson = argv.includes('--json');
   let usageText = '';
   const program = new Command('plinth')
