@@ -49,7 +49,9 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** Checks a recipe's own fields. Throws ConfigError that names the field. */
 export function defineRecipe(recipe: Recipe): Recipe {
   if (!NAME.test(recipe.name)) {
-    throw new ConfigError(`Recipe name "${recipe.name}": use 1-64 letters, digits, "-" or "_", starting with a letter or digit.`);
+    throw new ConfigError(
+      `Recipe name "${recipe.name}": use 1-64 letters, digits, "-" or "_", starting with a letter or digit.`,
+    );
   }
   if (!(recipe.minutes > 0 && Number.isFinite(recipe.minutes))) {
     throw new ConfigError(`Recipe "${recipe.name}": minutes must be above 0, got ${recipe.minutes}.`);
