@@ -36,7 +36,7 @@ function fileOf(entry) {
   if (!isCheckout) return built && new URL(built, root).href;
   const name = entry === '.' ? '' : `${entry.slice(2)}/`;
   const candidates = [`src/${name}index.node.ts`, `src/${name}index.ts`];
-  if (built) candidates.unshift(built.replace(/^\.\/dist\//, 'src/').replace(/\.js$/, '.ts'));
+  if (built) candidates.unshift(built.replace(/^\.\/dist\/(src\/)?/, 'src/').replace(/\.js$/, '.ts'));
   return candidates.map((path) => new URL(path, root)).find((url) => existsSync(url))?.href;
 }
 

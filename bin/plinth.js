@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
  * Starts the command line: from `src/` in a checkout (TypeScript is read by tsx, nothing has to be built), else
- * from `dist/`. Knows nothing of commands.
+ * from the build that package.json's exports name. Knows nothing of commands.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const isCheckout = existsSync(source);
@@ -17,7 +17,11 @@ process.stdout.on('error', (error) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 });
-const { main } = await import(
-  isCheckout ? source.href : new URL('../dist/cli/main.js', import.meta.url).href
-);
+const { main } = await import((isCheckout ? source : builtMain()).href);
 process.exitCode = await main(process.argv.slice(2), { isCheckout });
+
+function builtMain() {
+  const root = new URL('../', import.meta.url);
+  const { exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+  return new URL('cli/main.js', new URL(exports['.'].default, root));
+}

@@ -1,5 +1,5 @@
 /** What the command line knows of its own installation: the version and where its recipes lie. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export interface Installation {
@@ -7,8 +7,18 @@ export interface Installation {
   readonly isCheckout: boolean;
 }
 
-/** `src/cli/` and `dist/cli/` lie equally deep. */
-const ROOT = new URL('../../', import.meta.url);
+const ROOT = packageRoot();
+
+/** The folder with our package.json, however deep the build lies. */
+function packageRoot(): URL {
+  let folder = new URL('./', import.meta.url);
+  while (!existsSync(new URL('package.json', folder))) {
+    const above = new URL('../', folder);
+    if (above.href === folder.href) throw new Error(`No package.json above ${import.meta.url}.`);
+    folder = above;
+  }
+  return folder;
+}
 
 export function plinthVersion(): string {
   return (JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { version: string }).version;
