@@ -12,7 +12,7 @@ import type { Device } from '../../runtime/device.ts';
 import { formatOperatorTimes } from '../../runtime/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import { LossEvaluator } from '../../train/evaluate-loss.ts';
-import { languageModelObjective } from '../../train/objective.ts';
+import { languageModelObjective, type Objective } from '../../train/objective.ts';
 import type { OptimizerSettings } from '../../train/optimizer.ts';
 import type { Schedule } from '../../train/schedule.ts';
 import { type TrainResult, train } from '../../train/train.ts';
@@ -80,18 +80,16 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
     const nothing = { steps: 0, loss: Number.NaN, tokensPerSecond: 0, gflops: 0, seconds: 0, tokens: 0 };
     return { ...nothing, weights: await readState(state, 'parameter/'), wasFinished: true };
   }
-  const objective = languageModelObjective(config, {
-    batchSize: batches.batchSize,
-    length: batches.sequenceLength,
-    segments: true,
-  });
+  const objective = objectiveFor(config, batches);
   const pending: PlinthEvent[] = [];
   const onEvent: EventSink = (event) => {
     pending.push(event);
     options.onEvent(event);
   };
   const flush = async () => options.keepEvents?.(pending.splice(0));
-  const evaluator = options.validation && (await LossEvaluator.compile(device, objective, specs));
+  const evaluator =
+    options.validation &&
+    (await LossEvaluator.compile(device, objectiveFor(config, options.validation), specs));
   const validation = options.validation && fixedBatches(options.validation);
   try {
     const result = await train<TokenBatch>({
@@ -157,6 +155,14 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
   } finally {
     await evaluator?.dispose();
   }
+}
+
+function objectiveFor(config: TransformerConfig, batches: BatchSource): Objective<TokenBatch> {
+  return languageModelObjective(config, {
+    batchSize: batches.batchSize,
+    length: batches.sequenceLength,
+    segments: true,
+  });
 }
 
 function fixedBatches(source: BatchSource): TokenBatch[] {
