@@ -34,7 +34,7 @@ td.chart { padding-top: 0; padding-bottom: 0; vertical-align: middle; }
 tr.total > * { font-weight: 650; border-bottom: 0; }
 .pairs { margin: 0 0 1.25rem; font-size: .93rem; }
 .pairs > div { display: flex; justify-content: space-between; gap: 1.5rem; padding: .36rem 0; border-bottom: 1px solid var(--line); break-inside: avoid; }
-.pairs dt { color: var(--quiet); overflow-wrap: anywhere; }
+.pairs dt { min-width: 5rem; color: var(--quiet); overflow-wrap: anywhere; }
 .pairs dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 section > .pairs, details .pairs { columns: 2; column-gap: 3rem; }
 .columns { display: grid; grid-template-columns: repeat(3, 1fr); gap: 0 3rem; }
