@@ -1,6 +1,6 @@
 import { defineConfig } from 'tsdown';
 
-// One output file per source file, so that the folders of dist/ are those of src/.
+// One output file per source file: dist/src/ and dist/recipes/ mirror the checkout.
 export default defineConfig({
   entry: ['src/**/*.ts', 'recipes/*.ts'],
   format: 'esm',

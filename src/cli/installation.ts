@@ -1,6 +1,6 @@
-/** What the command line knows of its own installation: the version and where its recipes lie. */
-import { existsSync, readFileSync } from 'node:fs';
+/** What the command line knows of its own installation: where its recipes and its import hook lie. */
 import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../core/package-root.node.ts';
 
 export interface Installation {
   /** Run from a checkout's `src/` and not from a build. */
@@ -8,21 +8,6 @@ export interface Installation {
 }
 
 const ROOT = packageRoot();
-
-/** The folder with our package.json, however deep the build lies. */
-function packageRoot(): URL {
-  let folder = new URL('./', import.meta.url);
-  while (!existsSync(new URL('package.json', folder))) {
-    const above = new URL('../', folder);
-    if (above.href === folder.href) throw new Error(`No package.json above ${import.meta.url}.`);
-    folder = above;
-  }
-  return folder;
-}
-
-export function plinthVersion(): string {
-  return (JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { version: string }).version;
-}
 
 /** Folder of the recipes that ship with Plinth. */
 export function ownRecipesFolder({ isCheckout }: Installation): string {

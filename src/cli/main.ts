@@ -3,6 +3,7 @@
  * Commands import their heavy parts when they run, so that `--help` answers at once.
  */
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../core/package-root.node.ts';
 import { chatCommand } from './commands/chat.ts';
 import { generateCommand } from './commands/generate.ts';
 import { newCommand } from './commands/new.ts';
@@ -11,7 +12,7 @@ import { sftCommand } from './commands/sft.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
 import { EXIT_OK, EXIT_USAGE, endingOf } from './exit-codes.ts';
-import { type Installation, plinthVersion } from './installation.ts';
+import type { Installation } from './installation.ts';
 
 const EXAMPLES = `
 Examples:
@@ -34,7 +35,7 @@ export async function main(
     .description(
       'Foundation models, end to end, in TypeScript: train, finetune and run small models of your own.',
     )
-    .version(plinthVersion(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .helpCommand(false)
     .addHelpText('after', EXAMPLES);
   for (const command of [

@@ -1,8 +1,8 @@
 /** Puts a run's results together as a `Report`. Counts come from the data, curves from metrics.jsonl. */
-import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlinthEvent, TrainStepEvent } from '../core/events.ts';
+import { packageVersion } from '../core/package-root.node.ts';
 import type { TokenDataset } from '../data/index.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
 import { WEIGHTS_NAME } from '../model/safetensors-sharded.node.ts';
@@ -188,10 +188,4 @@ function commandsOf({ recipe, folder, resolved }: ReportInput): string[] {
     `npx plinth chat --model ${join(folder.path, 'model')}`,
     `npx plinth generate --model ${join(folder.path, 'model')} --chat "..." --json`,
   ];
-}
-
-function packageVersion(): string {
-  // Two levels up in a checkout (src/recipe) and in the package (dist/recipe).
-  const path = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }

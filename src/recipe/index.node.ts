@@ -1,4 +1,7 @@
 /** Recipes: from facts to a model and its report, with files. */
+
+export { type FinetuneOptions, finetuneOnChats } from './finetune-on-chats.node.ts';
 export * from './index.ts';
+export { type PretrainOptions, pretrainOnFiles, type TrainingOutcome } from './pretrain-on-files.node.ts';
 export { defaultRunFolder, type RunOptions, type RunResult, runRecipe } from './run.node.ts';
 export { type TrainStageOptions, type TrainStageResult, trainStage } from './stages/train-stage.node.ts';
