@@ -1,7 +1,7 @@
 /**
  * The folder of a run: what is kept where, and what must survive a stop. `recipe.json` holds the request and
- * the resolved settings and is written once; `progress.json` adds up time over sessions; `metrics.jsonl`
- * keeps every event and is cut back to the checkpoint on resume.
+ * the resolved settings; `progress.json` adds up time over sessions; `metrics.jsonl` keeps the events of
+ * training and is cut back to the checkpoint on resume.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';

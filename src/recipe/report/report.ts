@@ -110,6 +110,7 @@ export interface Report {
   };
   readonly curves: readonly LossCurve[];
   readonly evaluation: {
+    /** On held-out texts after pre-training, before finetuning on chats. */
     readonly bitsPerByte: number;
     readonly heldOutPhrasing: {
       readonly exactMatch: number;

@@ -1,4 +1,5 @@
 /** The evaluation stage: held-out phrasings of known facts, and names that do not exist. */
+import { CancelledError } from '../../core/errors.ts';
 import type { EventSink } from '../../core/events.ts';
 import type { LanguageModel } from '../../decode/language-model.ts';
 import { wilsonInterval } from '../../evaluate/index.ts';
@@ -17,6 +18,7 @@ export interface FactEvaluation {
   readonly samples: readonly AnswerSample[];
 }
 
+/** Asks every evaluation question, greedily decoded. Throws CancelledError when the signal fires. */
 export async function evaluateFacts(
   model: LanguageModel,
   corpus: FactCorpus,
@@ -66,6 +68,9 @@ async function askAll(
       temperature: 0,
       ...(signal && { signal }),
     });
+    // A stopped answer is cut short; it must not be graded.
+    if (signal?.aborted)
+      throw new CancelledError('Stopped while evaluating. The same command goes on from here.');
     answers.push(...completions.map(({ text }) => text.trim()));
     const rate = answers.length / ((performance.now() - start) / 1000);
     onEvent({
@@ -119,7 +124,8 @@ function samplesOf(
     correct: right[i]!,
   });
   const wrong = questions.flatMap((_, i) => (right[i] ? [] : [i])).slice(0, SAMPLES_PER_KIND / 2);
-  const stride = Math.max(1, Math.floor(questions.length / (SAMPLES_PER_KIND - wrong.length)));
-  const spaced = questions.flatMap((_, i) => (i % stride === 0 && right[i] ? [i] : []));
+  const others = questions.flatMap((_, i) => (right[i] ? [i] : []));
+  const stride = Math.max(1, Math.floor(others.length / (SAMPLES_PER_KIND - wrong.length)));
+  const spaced = others.filter((_, k) => k % stride === 0);
   return [...wrong, ...spaced.slice(0, SAMPLES_PER_KIND - wrong.length)].map(sample);
 }
