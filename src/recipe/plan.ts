@@ -28,8 +28,10 @@ const PRETRAIN_SHARE = 0.45;
 const FIXED_SECONDS = 12;
 const SECONDS_PER_QUESTION = 0.004;
 /** Part of the budget that is planned for; the rest absorbs a machine that slows down. */
-const PLANNED_SHARE = 0.92;
+const PLANNED_SHARE = 0.95;
 const MIN_STEPS = 30;
+/** How far finetuning may move from its plan when the machine turns out slower or faster. */
+const SETTLED_SHARES = [0.6, 1.25] as const;
 export const LIMITS = {
   maxMinutes: 7 * 24 * 60,
   maxParameters: 500_000_000,
@@ -102,7 +104,7 @@ export function planModel(
       decay: 'linear',
     },
     clipNorm: 1,
-    unknownShare: 0.2,
+    unknownShare: 0.25,
     ...overrides,
   } as const;
   if (settings.numHeads % settings.numKvHeads !== 0) {
@@ -172,6 +174,28 @@ export function planSteps(
     sftSteps,
     plannedSeconds: secondsSoFar + overhead + (pretrainSteps + sftSteps) * secondsPerStep,
   };
+}
+
+/**
+ * Finetuning steps once pre-training is over: as many as fit into what is left of the time at the speed that
+ * was seen, but within these shares of the plan.
+ */
+export function settleFinetuning(
+  dial: Dial,
+  seen: {
+    plannedSteps: number;
+    secondsPerStep: number;
+    secondsSoFar: number;
+    numEvaluationQuestions: number;
+  },
+): number {
+  const overhead = FIXED_SECONDS / 2 + seen.numEvaluationQuestions * SECONDS_PER_QUESTION;
+  const secondsLeft = dial.minutes * 60 * PLANNED_SHARE - overhead - seen.secondsSoFar;
+  const [least, most] = SETTLED_SHARES.map((share) => Math.round(seen.plannedSteps * share)) as [
+    number,
+    number,
+  ];
+  return Math.max(MIN_STEPS, Math.min(most, Math.max(least, Math.floor(secondsLeft / seen.secondsPerStep))));
 }
 
 /** The model that the settings describe. `vocabSize` is what the tokenizer came out with. */

@@ -31,6 +31,8 @@ export interface ResolvedRun {
   readonly sgemmGflops: number;
   readonly secondsPerStep: number;
   readonly plannedSeconds: number;
+  /** The finetuning steps have been adjusted to the speed that pre-training had. */
+  readonly settled?: boolean;
 }
 
 interface Progress {

@@ -16,7 +16,7 @@ import { measureSgemm } from '../runtime/index.ts';
 import { chatMl } from '../tokenizer/index.ts';
 import { buildReport } from './build-report.node.ts';
 import { factStatistics, writeFacts } from './facts/index.ts';
-import { modelConfig, planModel, planSteps } from './plan.ts';
+import { modelConfig, planModel, planSteps, settleFinetuning } from './plan.ts';
 import type { Recipe, RecipeSettings } from './recipe.ts';
 import { renderReport } from './report/html.ts';
 import type { Report } from './report/report.ts';
@@ -166,12 +166,12 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
     const windows = new WindowBatches(sets.pretrain, { ...shape, documentSegments: true });
     const chats = new ConversationBatches(sets.sft, { ...shape, padId });
 
-    const { settings, sgemmGflops, plannedSeconds, secondsPerStep } = await stage('plan', async () => {
+    const numEvaluationQuestions =
+      corpus.evaluation.heldOutPhrasing.length + corpus.evaluation.unknown.length;
+    const { settings, sgemmGflops, secondsPerStep } = await stage('plan', async () => {
       if (folder.resolved) return folder.resolved;
       const measuredGflops = await measureSgemm(device);
-      const measured = await measureStep(device, config, windows, planned.pretrainOptimizer);
-      const numEvaluationQuestions =
-        corpus.evaluation.heldOutPhrasing.length + corpus.evaluation.unknown.length;
+      const measured = await measureStep(device, config, windows, planned.pretrainOptimizer, signal);
       const steps = planSteps(
         dial,
         { ...measured, numEvaluationQuestions, secondsSoFar: folder.seconds },
@@ -213,7 +213,8 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         ...common,
         stage: 'pretrain',
         checkpoints: folder.file('checkpoints', 'pretrain'),
-        fingerprint: digest({ request, settings, stage: 'pretrain' }),
+        // The number of finetuning steps is settled later and must not undo what was trained before.
+        fingerprint: digest({ request, settings: { ...settings, sftSteps: undefined }, stage: 'pretrain' }),
         weights: () => initializeWeights(config, settings.seed),
         batches: windows,
         validation: new WindowBatches(sets.validation, { ...shape, documentSegments: true }),
@@ -224,15 +225,33 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       }),
     );
 
+    // A machine that has slowed down gets fewer finetuning steps instead of a late report.
+    if (!folder.resolved!.settled) {
+      const { steps, seconds } = pretrained;
+      const sftSteps = settleFinetuning(dial, {
+        plannedSteps: settings.sftSteps,
+        secondsPerStep: steps > 0 ? seconds / steps : secondsPerStep,
+        secondsSoFar: folder.seconds,
+        numEvaluationQuestions,
+      });
+      const isFree = overrides.sftSteps === undefined && dial.flops === undefined;
+      await folder.resolve({
+        ...folder.resolved!,
+        settings: isFree ? { ...settings, sftSteps } : settings,
+        settled: true,
+      });
+    }
+    const resolved = folder.resolved!;
+
     const finetuned = await stage('sft', () =>
       trainStage({
         ...common,
         stage: 'sft',
         checkpoints: folder.file('checkpoints', 'sft'),
-        fingerprint: digest({ request, settings, stage: 'sft' }),
+        fingerprint: digest({ request, settings: resolved.settings, stage: 'sft' }),
         weights: () => pretrained.weights,
         batches: chats,
-        numSteps: settings.sftSteps,
+        numSteps: resolved.settings.sftSteps,
         optimizer: settings.sftOptimizer,
         schedule: settings.sftSchedule,
         onResume: (step) => folder.cutMetrics('sft', step),
@@ -266,7 +285,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         sets,
         config,
         device,
-        resolved: { settings, sgemmGflops, plannedSeconds, secondsPerStep },
+        resolved,
         evaluation,
         modelFolder,
       });

@@ -1,4 +1,5 @@
 /** The time of one training step on this machine, by taking a few of them on a throwaway state. */
+import { CancelledError } from '../../core/errors.ts';
 import type { BatchSource } from '../../data/token-batch.ts';
 import { parameterSpecs, type TransformerConfig } from '../../model/config.ts';
 import { initializeWeights } from '../../model/initialize.ts';
@@ -15,6 +16,7 @@ export async function measureStep(
   config: TransformerConfig,
   batches: BatchSource,
   optimizer: OptimizerSettings,
+  signal?: AbortSignal,
 ): Promise<{ secondsPerStep: number; flopsPerStep: number }> {
   const objective = languageModelObjective(config, {
     batchSize: batches.batchSize,
@@ -29,6 +31,7 @@ export async function measureStep(
   const state = initialState(initializeWeights(config, 0), optimizer);
   const seconds: number[] = [];
   for (let i = 1; i <= WARMUP_STEPS + MEASURED_STEPS; i++) {
+    if (signal?.aborted) throw new CancelledError();
     const start = performance.now();
     await step.run(state, [batches.batch(i)], i, 0);
     if (i > WARMUP_STEPS) seconds.push((performance.now() - start) / 1000);
