@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/core/errors.ts';
 import { numParameters } from '../../src/model/config.ts';
 import { modelConfig, planModel, planSteps, type RecipeSettings } from '../../src/recipe/index.ts';
+import { settleFinetuning } from '../../src/recipe/plan.ts';
+import { DEFAULT_OPTIMIZER } from '../../src/train/index.ts';
 
 const TOKENS = { vocabSize: 2048, endOfTextId: 0, endOfTurnId: 2 };
 const sizeOf = (minutes: number, overrides?: Partial<RecipeSettings>) =>
@@ -151,4 +154,66 @@ describe('planSteps', () => {
     expect(() => planSteps({ minutes: 5, flops: 1e30 }, MEASURED)).toThrow(/limit is 100000000/);
     expect(() => planSteps({ minutes: 5 }, { ...MEASURED, secondsPerStep: 0 })).toThrow(ConfigError);
   });
+});
+
+describe('settleFinetuning', () => {
+  const settle = (changes: Partial<Parameters<typeof settleFinetuning>[1]>) =>
+    settleFinetuning(
+      { minutes: 5 },
+      {
+        plannedSteps: 400,
+        secondsPerStep: 0.2,
+        secondsSoFar: 200,
+        numEvaluationQuestions: 500,
+        ...changes,
+      },
+    );
+
+  test('gives the steps that fit into what is left', () => {
+    const steps = settle({});
+    expect(steps).toBeGreaterThan(240);
+    expect(steps).toBeLessThan(500);
+    expect(200 + steps * 0.2).toBeLessThan(300);
+    expect(settle({ secondsSoFar: 210 })).toBe(steps - 50);
+  });
+
+  test('keeps within the bounds of the plan, also when time is over', () => {
+    expect(settle({ secondsSoFar: 10_000 })).toBe(240);
+    expect(settle({ secondsSoFar: 0, secondsPerStep: 0.01 })).toBe(500);
+    expect(settle({ plannedSteps: 30, secondsSoFar: 10_000 })).toBe(30);
+  });
+});
+
+test('docs/recipe.md and docs/training.md give the defaults that hold', () => {
+  const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+  const recipe = read('recipe.md');
+  const rows = [...recipe.matchAll(/^\| (?:below (\d+)|(\d+) and more) \| (\d+) \| (\d+) \| (\d+) \|$/gm)];
+  expect(rows.length).toBeGreaterThan(3);
+  for (const [, below, from, ...sizes] of rows) {
+    const { hiddenSize, numLayers, numHeads } = planModel({
+      minutes: below ? Number(below) - 0.01 : Number(from),
+    });
+    expect([hiddenSize, numLayers, numHeads]).toEqual(sizes.map(Number));
+  }
+  const settings = planModel({ minutes: 5 });
+  const { pretrainSteps, sftSteps } = planSteps({ minutes: 500 }, MEASURED);
+  const share = Math.round((100 * pretrainSteps) / (pretrainSteps + sftSteps));
+  const { pretrainSchedule: pretrain, sftSchedule: sft } = settings;
+  for (const row of [
+    `| \`seed\` | ${settings.seed} |`,
+    `| \`vocabSize\` | ${settings.vocabSize} |`,
+    `| \`contextLength\` | ${settings.contextLength} |`,
+    `| \`batchSize\` | ${settings.batchSize} |`,
+    `| \`clipNorm\` | ${settings.clipNorm} |`,
+    `| \`unknownShare\` | ${settings.unknownShare} of`,
+    `| ${share} % and ${100 - share} % of the steps`,
+    `| ${settings.pretrainOptimizer.name === 'muon' ? 'Muon' : 'AdamW'}, \`learningRate\` ${settings.pretrainOptimizer.learningRate} times`,
+    `| ${pretrain.warmupSteps} steps of warm-up, constant, the last ${100 * pretrain.decayShare} % down to ${pretrain.finalShare} |`,
+    `| ${sft.warmupSteps} steps of warm-up, constant, the last ${100 * sft.decayShare} % down to ${sft.finalShare} |`,
+  ])
+    expect(recipe).toContain(row);
+  const { name, learningRate, ...others } = DEFAULT_OPTIMIZER;
+  expect(read('training.md')).toContain(`\`${name}\` (default)`);
+  for (const [field, value] of Object.entries({ learningRate, ...others }))
+    expect(read('training.md')).toContain(`\`${field}\` ${value}`);
 });
