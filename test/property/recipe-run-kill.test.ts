@@ -7,7 +7,7 @@ import { KeyedRandom } from '../../src/core/random.ts';
 import { runChild } from '../fixtures/training/killed-child.ts';
 import { recipeOutcome, runTinyRecipe } from '../fixtures/training/tiny-recipe.ts';
 
-const CHILD = './tiny-recipe-child.ts';
+const CHILD = new URL('../fixtures/training/tiny-recipe-child.ts', import.meta.url);
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'plinth-recipe-kill-'));

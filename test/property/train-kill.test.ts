@@ -8,7 +8,7 @@ import { cpuDevice } from '../../src/runtime/index.node.ts';
 import { runChild } from '../fixtures/training/killed-child.ts';
 import { outcomeOf, tinyRun } from '../fixtures/training/tiny-run.ts';
 
-const CHILD = './tiny-run-child.ts';
+const CHILD = new URL('../fixtures/training/tiny-run-child.ts', import.meta.url);
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'plinth-kill-'));
