@@ -29,8 +29,28 @@ interface Size {
 }
 
 const SIZES: Size[] = [
-  { name: 'small', hiddenSize: 256, numLayers: 4, numHeads: 4, intermediateSize: 864, vocabSize: 2048, length: 128, batchSize: 16, stepsPerRound: 6 },
-  { name: 'large', hiddenSize: 512, numLayers: 8, numHeads: 8, intermediateSize: 1376, vocabSize: 8192, length: 256, batchSize: 8, stepsPerRound: 2 },
+  {
+    name: 'small',
+    hiddenSize: 256,
+    numLayers: 4,
+    numHeads: 4,
+    intermediateSize: 864,
+    vocabSize: 2048,
+    length: 128,
+    batchSize: 16,
+    stepsPerRound: 6,
+  },
+  {
+    name: 'large',
+    hiddenSize: 512,
+    numLayers: 8,
+    numHeads: 8,
+    intermediateSize: 1376,
+    vocabSize: 8192,
+    length: 256,
+    batchSize: 8,
+    stepsPerRound: 2,
+  },
 ];
 const ROUNDS = 4;
 
@@ -63,7 +83,12 @@ async function measure(size: Size): Promise<Record<string, unknown>> {
   const device = cpuDevice();
   const shape = { batchSize: size.batchSize, length: size.length, segments: false };
   const settings = { optimizer: DEFAULT_OPTIMIZER, clipNorm: 1, accumulate: 1 };
-  const step = await TrainingStep.compile(device, languageModelObjective(config, shape), parameterSpecs(config), settings);
+  const step = await TrainingStep.compile(
+    device,
+    languageModelObjective(config, shape),
+    parameterSpecs(config),
+    settings,
+  );
   const state = initialState(initializeWeights(config, 1), DEFAULT_OPTIMIZER);
   const numTokens = size.batchSize * size.length;
   const ids = Int32Array.from({ length: numTokens + 1 }, (_, i) => (i * i * 7 + i * 13) % size.vocabSize);
