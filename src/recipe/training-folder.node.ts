@@ -4,12 +4,12 @@
  * request goes on where it stopped, another one is refused.
  */
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { removeStaleTemporaries, writeFileAtomic } from '../core/atomic-file.node.ts';
 import { ConfigError, FormatError, messageOf } from '../core/errors.ts';
 import type { PlinthEvent } from '../core/events.ts';
-import { formatJsonLines } from '../core/json-lines.ts';
+import { MetricsLog } from './metrics-log.node.ts';
 
 /** Flat, so that a difference can be named. */
 export type TrainingRequest = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
@@ -22,12 +22,14 @@ interface Stored {
 export class TrainingFolder {
   readonly path: string;
   readonly request: TrainingRequest;
+  readonly #metrics: MetricsLog;
   #numSteps: number | undefined;
 
   private constructor(path: string, request: TrainingRequest, numSteps: number | undefined) {
     this.path = path;
     this.request = request;
     this.#numSteps = numSteps;
+    this.#metrics = new MetricsLog(join(path, 'metrics.jsonl'));
   }
 
   /** Throws ConfigError when the folder holds another request's training; `fresh` replaces that instead. */
@@ -81,25 +83,13 @@ export class TrainingFolder {
     await writeFileAtomic(this.file('settings.json'), `${JSON.stringify(stored, null, 2)}\n`);
   }
 
-  async appendMetrics(events: readonly PlinthEvent[]): Promise<void> {
-    if (events.length > 0) await appendFile(this.file('metrics.jsonl'), formatJsonLines(events));
+  appendMetrics(events: readonly PlinthEvent[]): Promise<void> {
+    return this.#metrics.append(events);
   }
 
   /** Drops what was noted of steps after `step`: they are taken again. Also a last line that a kill cut short. */
-  async cutMetrics(step: number): Promise<void> {
-    const text = await readFile(this.file('metrics.jsonl'), 'utf8').catch(() => '');
-    const kept = text
-      .split('\n')
-      .filter((line) => line !== '')
-      .filter((line) => {
-        try {
-          const event = JSON.parse(line) as { step?: number };
-          return event.step === undefined || event.step <= step;
-        } catch {
-          return false;
-        }
-      });
-    await writeFileAtomic(this.file('metrics.jsonl'), kept.map((line) => `${line}\n`).join(''));
+  cutMetrics(step: number): Promise<void> {
+    return this.#metrics.cut((event) => !('step' in event) || event.step <= step);
   }
 }
 
