@@ -21,7 +21,7 @@ export default defineRecipe({
   name: 'atlas',
   description:
     'Countries and chemical elements: questions answered, and "I don\'t know." where there is no answer.',
-  minutes: 8.5,
+  minutes: 9,
   sources: () =>
     atlasFactSources().map((source) => ({ ...source, licence: licences[source.sheet.name] ?? 'unknown' })),
 });
