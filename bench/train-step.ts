@@ -55,6 +55,7 @@ const SIZES: Size[] = [
 const ROUNDS = 4;
 
 const wanted = process.argv.slice(2);
+const python = findTorch();
 for (const size of SIZES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
   console.log(JSON.stringify(await measure(size)));
 }
@@ -102,7 +103,7 @@ async function measure(size: Size): Promise<Record<string, unknown>> {
     positions: Int32Array.from({ length: numTokens }, (_, i) => i % size.length),
     numTargets: numTokens,
   };
-  const torch = findTorch() ? startTorch(size) : undefined;
+  const torch = python ? startTorch(python, size) : undefined;
   const seconds: number[] = [];
   const rates: number[] = [];
   const torchSeconds: number[] = [];
@@ -138,12 +139,9 @@ async function measure(size: Size): Promise<Record<string, unknown>> {
   };
 }
 
-function python(): string[] {
-  return ['/usr/bin/python3', 'python3'];
-}
-
+/** A Python with torch, or undefined. */
 function findTorch(): string | undefined {
-  return python().find((path) => {
+  return ['/usr/bin/python3', 'python3'].find((path) => {
     try {
       execFileSync(path, ['-c', 'import torch'], { stdio: 'ignore' });
       return true;
@@ -154,13 +152,13 @@ function findTorch(): string | undefined {
 }
 
 /** The peer runs in its own process and takes a round of steps whenever it gets a line. */
-function startTorch(size: Size): { round(): Promise<number[]>; stop(): void } {
+function startTorch(path: string, size: Size): { round(): Promise<number[]>; stop(): void } {
   const script = new URL('train-step-torch.py', import.meta.url).pathname;
   const environment = { ...process.env, OMP_NUM_THREADS: String(availableParallelism()) };
   // Settings for old processors would slow the peer down.
   delete (environment as Record<string, unknown>).OPENBLAS_CORETYPE;
   delete (environment as Record<string, unknown>).OPENBLAS_L2_SIZE;
-  const child = spawn(findTorch()!, [script, JSON.stringify(size)], {
+  const child = spawn(path, [script, JSON.stringify(size)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: environment,
   });

@@ -1,44 +1,27 @@
 /** JSON Lines files: one object a line. Lines that are not, or have no text, are skipped and counted. */
 import { messageOf } from '../core/errors.ts';
 import { fileLines } from './byte-lines.node.ts';
-import { type Document, type Reader, ReadReport } from './document.ts';
-import { documentOf, type RecordOptions } from './record-document.ts';
+import type { Document, ReadReport } from './document.ts';
+import { documentsOfRecords, FileReader, type PlacedRecord } from './file-reader.ts';
+import type { RecordOptions } from './record-document.ts';
 
 export interface JsonlReaderOptions extends RecordOptions {
   /** Longer lines are skipped. Default 64 MiB. */
   maxLineBytes?: number;
 }
 
-export class JsonlReader implements Reader {
-  readonly #path: string;
-  readonly #options: JsonlReaderOptions;
-  #report: ReadReport;
-
+export class JsonlReader extends FileReader<JsonlReaderOptions> {
   constructor(path: string, options: JsonlReaderOptions = {}) {
-    this.#path = path;
-    this.#options = options;
-    this.#report = new ReadReport(path);
+    super(path, options);
   }
 
-  get report(): ReadReport {
-    return this.#report;
+  protected documents(report: ReadReport): AsyncGenerator<Document> {
+    return documentsOfRecords(this.#records(report), this.path, report, this.options);
   }
 
-  async *read(): AsyncGenerator<Document> {
-    const report = new ReadReport(this.#path);
-    this.#report = report;
-    for await (const { record, position, number } of jsonlRecords(
-      this.#path,
-      report,
-      this.#options.maxLineBytes,
-    )) {
-      const document = documentOf(record, this.#path, `line-${number}`, this.#options);
-      if (typeof document === 'string') {
-        report.skip(position, document);
-      } else {
-        report.numRead++;
-        yield document;
-      }
+  async *#records(report: ReadReport): AsyncGenerator<PlacedRecord> {
+    for await (const { number, ...placed } of jsonlRecords(this.path, report, this.options.maxLineBytes)) {
+      yield { ...placed, id: `line-${number}` };
     }
   }
 }

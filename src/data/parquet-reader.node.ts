@@ -5,9 +5,10 @@
 import { DataError, FormatError, LimitError, messageOf } from '../core/errors.ts';
 import { checkFile } from './byte-lines.node.ts';
 import { missingTextColumn } from './csv-reader.node.ts';
-import { type Document, type Reader, ReadReport } from './document.ts';
+import type { Document, ReadReport } from './document.ts';
+import { documentsOfRecords, FileReader, type PlacedRecord } from './file-reader.ts';
 import { ParquetDecoder, type RowGroupInfo } from './parquet-decoder.node.ts';
-import { documentOf, type RecordOptions, textColumnOf } from './record-document.ts';
+import { type RecordOptions, textColumnOf } from './record-document.ts';
 
 /** Uncompressed size that a row group may declare; a hostile file could name any number. */
 const maxRowGroupBytes = 2 * 1024 * 1024 * 1024;
@@ -19,36 +20,22 @@ export interface ParquetReaderOptions extends RecordOptions {
   timeoutMs?: number;
 }
 
-export class ParquetReader implements Reader {
-  readonly #path: string;
-  readonly #options: ParquetReaderOptions;
-  #report: ReadReport;
-
+export class ParquetReader extends FileReader<ParquetReaderOptions> {
   constructor(path: string, options: ParquetReaderOptions = {}) {
-    this.#path = path;
-    this.#options = options;
-    this.#report = new ReadReport(path);
-  }
-
-  get report(): ReadReport {
-    return this.#report;
+    super(path, options);
   }
 
   /** @throws DataError when the text column is not in the schema; FormatError for a damaged footer. */
-  async *read(): AsyncGenerator<Document> {
-    const report = new ReadReport(this.#path);
-    this.#report = report;
-    for await (const { record, number } of parquetRecords(this.#path, report, this.#options.timeoutMs)) {
-      if (textColumnOf(Object.keys(record), this.#options) === null) {
-        throw missingTextColumn(this.#path, Object.keys(record), this.#options);
+  protected documents(report: ReadReport): AsyncGenerator<Document> {
+    return documentsOfRecords(this.#records(report), this.path, report, this.options);
+  }
+
+  async *#records(report: ReadReport): AsyncGenerator<PlacedRecord> {
+    for await (const { record, number } of parquetRecords(this.path, report, this.options.timeoutMs)) {
+      if (textColumnOf(Object.keys(record), this.options) === null) {
+        throw missingTextColumn(this.path, Object.keys(record), this.options);
       }
-      const document = documentOf(record, this.#path, `row-${number}`, this.#options);
-      if (typeof document === 'string') {
-        report.skip(`row ${number}`, document);
-      } else {
-        report.numRead++;
-        yield document;
-      }
+      yield { record, position: `row ${number}`, id: `row-${number}` };
     }
   }
 }

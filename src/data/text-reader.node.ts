@@ -4,7 +4,8 @@
  * UTF-8 loses that line only.
  */
 import { fileLines } from './byte-lines.node.ts';
-import { type Document, type Reader, ReadReport } from './document.ts';
+import type { Document, ReadReport } from './document.ts';
+import { FileReader } from './file-reader.ts';
 
 export interface TextReaderOptions {
   /** Default 'piece'. */
@@ -15,25 +16,13 @@ export interface TextReaderOptions {
   maxLineBytes?: number;
 }
 
-export class TextReader implements Reader {
-  readonly #path: string;
-  readonly #options: TextReaderOptions;
-  #report: ReadReport;
-
+export class TextReader extends FileReader<TextReaderOptions> {
   constructor(path: string, options: TextReaderOptions = {}) {
-    this.#path = path;
-    this.#options = options;
-    this.#report = new ReadReport(path);
+    super(path, options);
   }
 
-  get report(): ReadReport {
-    return this.#report;
-  }
-
-  async *read(): AsyncGenerator<Document> {
-    const report = new ReadReport(this.#path);
-    this.#report = report;
-    const { by = 'piece', pieceCharacters = 20_000, maxLineBytes } = this.#options;
+  protected async *documents(report: ReadReport): AsyncGenerator<Document> {
+    const { by = 'piece', pieceCharacters = 20_000, maxLineBytes } = this.options;
     let lines: string[] = [];
     let firstLine = 1;
     let numCharacters = 0;
@@ -43,9 +32,9 @@ export class TextReader implements Reader {
       numCharacters = 0;
       if (text === '') return null;
       report.numRead++;
-      return { id: `line-${firstLine}`, text, source: this.#path, meta: {} };
+      return { id: `line-${firstLine}`, text, source: this.path, meta: {} };
     };
-    for await (const line of fileLines(this.#path, maxLineBytes)) {
+    for await (const line of fileLines(this.path, maxLineBytes)) {
       if (line.text === null) {
         report.skip(`line ${line.number} (byte ${line.offset})`, line.damage ?? 'damaged');
         continue;

@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlinthEvent, TrainStepEvent } from '../core/events.ts';
 import { packageVersion } from '../core/package-root.node.ts';
-import type { TokenDataset } from '../data/index.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
 import { WEIGHTS_NAME } from '../model/safetensors-sharded.node.ts';
 import type { Device } from '../runtime/device.ts';
@@ -37,7 +36,9 @@ export interface ReportInput {
 export async function buildReport(input: ReportInput): Promise<Report> {
   const { recipe, folder, config, resolved, evaluation, sets } = input;
   const { settings } = resolved;
-  const curves = curvesOf(await folder.readMetrics());
+  const events = await folder.readMetrics();
+  const curves = curvesOf(events);
+  const numBytes = textBytes(input.corpus);
   const stages: StageReport[] = (['pretrain', 'sft'] as const).map((stage) => {
     const steps = stage === 'pretrain' ? settings.pretrainSteps : settings.sftSteps;
     const optimizer = stage === 'pretrain' ? settings.pretrainOptimizer : settings.sftOptimizer;
@@ -51,9 +52,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
       learningRate: optimizer.learningRate,
     };
   });
-  const stepEvents = (await folder.readMetrics()).filter(
-    (event): event is TrainStepEvent => event.type === 'train-step',
-  );
+  const stepEvents = events.filter((event): event is TrainStepEvent => event.type === 'train-step');
   const speed = medianOf(stepEvents.map(({ tokensPerSecond }) => tokensPerSecond));
   const gflops = medianOf(stepEvents.map((event) => event.gflops));
   return {
@@ -64,10 +63,11 @@ export async function buildReport(input: ReportInput): Promise<Report> {
     wallSeconds: folder.seconds,
     peakRssBytes: folder.peakRssBytes,
     machine: describeMachine(input.device, resolved.sgemmGflops),
-    data: dataReport(input),
+    data: dataReport(input, numBytes),
     tokenizer: {
       vocabSize: input.tokenizer.vocabSize,
-      bytesPerToken: bytesPerToken(input.corpus, sets.pretrain),
+      // End-of-text tokens are not counted: they stand for no text.
+      bytesPerToken: numBytes / (sets.pretrain.numTokens - sets.pretrain.numDocuments),
       trainSeconds: input.tokenizerSeconds,
     },
     model: {
@@ -107,7 +107,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
   };
 }
 
-function dataReport({ corpus, sources, sets }: ReportInput): Report['data'] {
+function dataReport({ corpus, sources, sets }: ReportInput, numBytes: number): Report['data'] {
   const statistics = factStatistics(corpus);
   const leftOut: Record<string, number> = {};
   for (const { reason } of corpus.leftOut) leftOut[reason] = (leftOut[reason] ?? 0) + 1;
@@ -125,7 +125,7 @@ function dataReport({ corpus, sources, sets }: ReportInput): Report['data'] {
     numUnknownQuestions: statistics.numUnknownQuestions,
     numDocuments: sets.pretrain.numDocuments,
     numTokens: sets.pretrain.numTokens,
-    numBytes: textBytes(corpus),
+    numBytes,
     leftOut,
     evaluation: {
       numHeldOutPhrasing: statistics.numHeldOutPhrasing,
@@ -137,11 +137,6 @@ function dataReport({ corpus, sources, sets }: ReportInput): Report['data'] {
 function textBytes(corpus: FactCorpus): number {
   const encoder = new TextEncoder();
   return pretrainingTexts(corpus).reduce((total, { text }) => total + encoder.encode(text).length, 0);
-}
-
-/** End-of-text tokens are not counted: they stand for no text. */
-function bytesPerToken(corpus: FactCorpus, pretrain: TokenDataset): number {
-  return textBytes(corpus) / (pretrain.numTokens - pretrain.numDocuments);
 }
 
 function curvesOf(events: readonly PlinthEvent[]): LossCurve[] {

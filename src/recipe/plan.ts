@@ -84,7 +84,7 @@ export function planModel(
     numLayers: size.numLayers,
     numHeads,
     numKvHeads: numHeads,
-    intermediateSize: Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE,
+    intermediateSize: intermediateSizeOf(hiddenSize),
     contextLength: CONTEXT_LENGTH,
     batchSize: BATCH_SIZE,
     pretrainOptimizer: { ...DEFAULT_OPTIMIZER, name: 'muon', learningRate },
@@ -117,6 +117,10 @@ export function planModel(
   return settings;
 }
 
+function intermediateSizeOf(hiddenSize: number): number {
+  return Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE;
+}
+
 function withoutUndefined(settings: Partial<RecipeSettings>): Partial<RecipeSettings> {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
@@ -131,7 +135,7 @@ function sizeForParameters(params: number): { hiddenSize: number; numLayers: num
   for (let hiddenSize = 32; hiddenSize <= 2048; hiddenSize += 32) {
     const numLayers = Math.max(2, Math.round(hiddenSize / 32));
     const numHeads = hiddenSize / 32;
-    const intermediateSize = Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE;
+    const intermediateSize = intermediateSizeOf(hiddenSize);
     const count =
       VOCAB_SIZE * hiddenSize + numLayers * (4 * hiddenSize ** 2 + 3 * hiddenSize * intermediateSize);
     const miss = Math.abs(Math.log(count / params));

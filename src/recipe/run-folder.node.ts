@@ -3,13 +3,14 @@
  * the resolved settings; `progress.json` adds up time over sessions; `metrics.jsonl` keeps the events of
  * training and is cut back to the checkpoint on resume.
  */
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resourceUsage } from 'node:process';
 import { removeStaleTemporaries, writeFileAtomic } from '../core/atomic-file.node.ts';
+import { digest } from '../core/digest.node.ts';
 import { ConfigError, FormatError, messageOf, PlinthError } from '../core/errors.ts';
 import type { PlinthEvent } from '../core/events.ts';
+import { readJsonFile } from '../core/json-file.node.ts';
 import { MetricsLog } from './metrics-log.node.ts';
 import type { RecipeSettings } from './recipe.ts';
 
@@ -56,19 +57,6 @@ const RUN_ENTRIES = [
   // Last, so that a half-deleted run is still known as one.
   'recipe.json',
 ] as const;
-
-/** 16 hexadecimal digits that depend on the JSON value alone, not on the order of keys. */
-export function digest(value: unknown): string {
-  return createHash('sha256')
-    .update(JSON.stringify(value, sortedKeys) ?? '')
-    .digest('hex')
-    .slice(0, 16);
-}
-
-function sortedKeys(_: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
 
 export class RunFolder {
   readonly path: string;
@@ -203,7 +191,7 @@ async function readStoredRun(
   path: string,
 ): Promise<{ request: RunRequest; resolved?: ResolvedRun } | undefined> {
   const file = join(path, 'recipe.json');
-  const stored = await readJson(file, 'Add --fresh to start the run again.');
+  const stored = await readJsonFile(file, 'Add --fresh to start the run again.');
   if (stored === undefined) return undefined;
   const { request, resolved } = (stored ?? {}) as { request?: RunRequest; resolved?: ResolvedRun };
   if (typeof request?.recipe !== 'string' || typeof request.dataDigest !== 'string') {
@@ -254,7 +242,7 @@ async function refuseOtherFiles(path: string): Promise<void> {
 async function readProgress(path: string): Promise<Progress | undefined> {
   const file = join(path, 'progress.json');
   const advice = 'Delete it to go on without the time used so far.';
-  const progress = (await readJson(file, advice)) as Partial<Progress> | null | undefined;
+  const progress = (await readJsonFile(file, advice)) as Partial<Progress> | null | undefined;
   if (progress === undefined) return undefined;
   const numbers = [
     progress?.seconds,
@@ -263,22 +251,6 @@ async function readProgress(path: string): Promise<Progress | undefined> {
   ];
   if (typeof progress?.startedAt === 'string' && numbers.every(Number.isFinite)) return progress as Progress;
   throw new FormatError(`${file} is damaged: it lacks times. ${advice}`);
-}
-
-/** Undefined when there is no such file. */
-async function readJson(path: string, advice: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw new PlinthError('disk', `Could not read ${path}: ${messageOf(error)}.`, { cause: error });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(`${path} is damaged (${messageOf(error)}). ${advice}`, { cause: error });
-  }
 }
 
 function differences(stored: RunRequest, wanted: RunRequest): string {

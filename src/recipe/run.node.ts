@@ -5,6 +5,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic-file.node.ts';
+import { digest } from '../core/digest.node.ts';
 import { CancelledError, FormatError, PlinthError } from '../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../core/events.ts';
 import { ConversationBatches, WindowBatches } from '../data/index.node.ts';
@@ -20,7 +21,7 @@ import { modelConfig, planModel, planSteps, settleFinetuning } from './plan.ts';
 import type { Recipe, RecipeSettings } from './recipe.ts';
 import { renderReport } from './report/html.ts';
 import type { Report } from './report/report.ts';
-import { digest, RunFolder, type RunRequest } from './run-folder.node.ts';
+import { RunFolder, type RunRequest } from './run-folder.node.ts';
 import { evaluateFacts } from './stages/evaluate-facts.ts';
 import { END_OF_TEXT, END_OF_TURN, prepareTokenizer, prepareTokenSets } from './stages/fact-data.node.ts';
 import { measureStep } from './stages/measure-step.ts';

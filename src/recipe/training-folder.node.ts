@@ -3,12 +3,13 @@
  * `data/`, `checkpoints/`, `metrics.jsonl` and `model/`, the result. A folder belongs to one request; the same
  * request goes on where it stopped, another one is refused.
  */
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { removeStaleTemporaries, writeFileAtomic } from '../core/atomic-file.node.ts';
-import { ConfigError, FormatError, messageOf } from '../core/errors.ts';
+import { digest } from '../core/digest.node.ts';
+import { ConfigError, FormatError } from '../core/errors.ts';
 import type { PlinthEvent } from '../core/events.ts';
+import { readJsonFile } from '../core/json-file.node.ts';
 import { MetricsLog } from './metrics-log.node.ts';
 
 /** Flat, so that a difference can be named. */
@@ -62,8 +63,7 @@ export class TrainingFolder {
 
   /** Identifies settings and number of steps; checkpoints carry it. */
   get fingerprint(): string {
-    const text = JSON.stringify([this.request, this.#numSteps]);
-    return createHash('sha256').update(text).digest('hex').slice(0, 16);
+    return digest([this.request, this.#numSteps]);
   }
 
   /** Fixed the first time, so that a resumed training ends where it was to end. */
@@ -94,24 +94,11 @@ export class TrainingFolder {
 }
 
 async function readStored(path: string): Promise<Stored | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-  try {
-    const value = JSON.parse(text) as Stored | null;
-    if (typeof value?.request === 'object' && value.request !== null) return value;
-    throw new Error('it holds no "request"');
-  } catch (error) {
-    throw new FormatError(
-      `${path} is damaged (${messageOf(error)}). Delete it to start the training again.`,
-      {
-        cause: error,
-      },
-    );
-  }
+  const advice = 'Delete it to start the training again.';
+  const stored = (await readJsonFile(path, advice)) as Stored | null | undefined;
+  if (stored === undefined) return undefined;
+  if (typeof stored?.request === 'object' && stored.request !== null) return stored;
+  throw new FormatError(`${path} is damaged (it holds no "request"). ${advice}`);
 }
 
 function differences(before: TrainingRequest, after: TrainingRequest): string[] {

@@ -7,7 +7,13 @@ import type { OnnxAttribute } from './operator.ts';
 import type { DType, Shape, TensorData } from './tensor.ts';
 
 /** TensorProto.DataType */
-const DATA_TYPES: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10 };
+export const DATA_TYPES: Readonly<Record<DType, number>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+};
 const IR_VERSION = 10;
 export const OPSET = 21;
 

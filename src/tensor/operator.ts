@@ -33,6 +33,9 @@ export interface Lowering {
   isUsed(index: number): boolean;
 }
 
+/** Values of more elements than this are not folded: the program would grow by more than it saves. */
+export const FOLD_LIMIT = 65_536;
+
 export interface ConstantValue {
   readonly data: TensorData;
   readonly shape: readonly number[];

@@ -4,10 +4,11 @@
  * and renamed), so a kill at any moment leaves the previous one. Data order and random draws are functions
  * of the step, so the step number is all that has to be kept of them.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { removeStaleTemporaries } from '../core/atomic-file.node.ts';
 import { FormatError, messageOf, NotFiniteError, PlinthError } from '../core/errors.ts';
+import { readJsonFile } from '../core/json-file.node.ts';
 import { loadCheckpoint, type SaveCheckpointInput, saveCheckpoint } from '../model/checkpoint.node.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { SafetensorsFile, writeSafetensors } from '../model/safetensors.node.ts';
@@ -183,18 +184,8 @@ async function exists(folder: string): Promise<boolean> {
 /** Undefined for a folder that is no checkpoint, or one that was being deleted. */
 async function readMeta(path: string): Promise<TrainingMeta | undefined> {
   const file = join(path, TRAINING_FILE);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw new PlinthError('disk', `Could not read ${file}: ${messageOf(error)}.`, { cause: error });
-  }
-  try {
-    const meta = JSON.parse(text) as TrainingMeta | null;
-    if (Number.isInteger(meta?.step) && basename(path) === stepName(meta!.step)) return meta!;
-    throw new Error('its step is not that of the folder');
-  } catch (error) {
-    throw new FormatError(`${file} is damaged: ${messageOf(error)}. ${ADVICE}`, { cause: error });
-  }
+  const meta = (await readJsonFile(file, ADVICE)) as TrainingMeta | null | undefined;
+  if (meta === undefined) return undefined;
+  if (Number.isInteger(meta?.step) && basename(path) === stepName(meta!.step)) return meta!;
+  throw new FormatError(`${file} is damaged (its step is not that of the folder). ${ADVICE}`);
 }

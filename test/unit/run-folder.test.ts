@@ -2,10 +2,11 @@ import { mkdir, mkdtemp, open as openFile, readdir, readFile, rm, writeFile } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { digest } from '../../src/core/digest.node.ts';
 import { ConfigError, FormatError, PlinthError } from '../../src/core/errors.ts';
 import type { PlinthEvent } from '../../src/core/events.ts';
 import { planModel } from '../../src/recipe/index.ts';
-import { digest, type ResolvedRun, RunFolder, type RunRequest } from '../../src/recipe/run-folder.node.ts';
+import { type ResolvedRun, RunFolder, type RunRequest } from '../../src/recipe/run-folder.node.ts';
 
 let path: string;
 beforeEach(async () => {

@@ -91,6 +91,7 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
     options.validation &&
     (await LossEvaluator.compile(device, objectiveFor(config, options.validation), specs));
   const validation = options.validation && fixedBatches(options.validation);
+  const validationBytes = validation && totalBytes(options.tokenizer, validation);
   try {
     const result = await train<TokenBatch>({
       stage,
@@ -110,15 +111,13 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
       },
       ...(options.peakGflops && { peakGflops: options.peakGflops }),
       ...(evaluator &&
-        validation && {
+        validation &&
+        validationBytes !== undefined && {
           validation: {
             everySteps: Math.max(1, Math.ceil(numSteps / NUM_VALIDATIONS)),
             run: async () => {
               const { loss, numItems } = await evaluator.run(state, validation);
-              return {
-                loss,
-                bitsPerByte: bitsPerByte(loss, numItems, totalBytes(options.tokenizer, validation)),
-              };
+              return { loss, bitsPerByte: bitsPerByte(loss, numItems, validationBytes) };
             },
           },
         }),

@@ -5,6 +5,7 @@ import {
   type ConstantValue,
   defineOperator,
   dtypeError,
+  FOLD_LIMIT,
   type Operator,
   requireSameDType,
 } from '../operator.ts';
@@ -14,8 +15,6 @@ import { sum } from './reduce.ts';
 import { reshape } from './shape.ts';
 import { scalar } from './source.ts';
 import { log, neg } from './unary.ts';
-
-const FOLD_LIMIT = 65_536;
 
 /**
  * Sums a cotangent over the axes along which `like` was broadcast, so that it has like's shape.

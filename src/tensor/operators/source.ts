@@ -59,6 +59,13 @@ export function constantData(tensor: Tensor): TensorData {
   return tensor.node.attributes.data as TensorData;
 }
 
+/** The number of a one-element float32 constant; undefined for any other tensor. */
+export function scalarValue(x: Tensor): number | undefined {
+  if (!isConstant(x)) return undefined;
+  const data = constantData(x);
+  return data instanceof Float32Array && data.length === 1 ? data[0] : undefined;
+}
+
 /** A scalar constant of the given dtype. float16 scalars are kept as their bits. */
 export function scalar(value: number, dtype: DType = 'float32'): Tensor {
   return constant(fillData(dtype, 1, value), [], dtype);

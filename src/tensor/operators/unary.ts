@@ -1,9 +1,12 @@
 /** Elementwise functions of one tensor: y = f(x), gradient g * f'(x). */
+
+import { DATA_TYPES } from '../onnx-model.ts';
 import {
   apply,
   applyOne,
   type ConstantValue,
   defineOperator,
+  FOLD_LIMIT,
   type Lowering,
   type Operator,
   requireFloat,
@@ -12,8 +15,6 @@ import { type DType, type Node, Tensor } from '../tensor.ts';
 import { add, div, mul, sub, where } from './binary.ts';
 import { greater } from './compare.ts';
 import { scalar } from './source.ts';
-
-const FOLD_LIMIT = 65_536;
 
 function evaluateFloat(
   inputs: readonly ConstantValue[],
@@ -173,12 +174,10 @@ function erfValue(x: number): number {
   return Math.sign(x) * (1 - Math.exp(-size * size) / ((size + fraction) * Math.sqrt(Math.PI)));
 }
 
-const ONNX_TYPES: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10 };
-
 const castOperator = defineOperator({
   name: 'cast',
   infer: ([x], attributes) => [{ shape: x!.shape, dtype: attributes.to as DType }],
-  lower: (context, node, [x]) => context.emit('Cast', [x!], { to: ONNX_TYPES[node.attributes.to as DType] }),
+  lower: (context, node, [x]) => context.emit('Cast', [x!], { to: DATA_TYPES[node.attributes.to as DType] }),
   gradient: (node, [g]) => {
     const from = node.inputs[0]!.dtype;
     return [from === 'float32' || from === 'float16' ? cast(g!, from) : undefined];

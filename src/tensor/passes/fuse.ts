@@ -10,7 +10,7 @@ import { scatterAdd } from '../operators/gather.ts';
 import { matmul } from '../operators/matmul.ts';
 import { rmsNorm } from '../operators/normalize.ts';
 import { concat, pad } from '../operators/shape.ts';
-import { constantData, isConstant } from '../operators/source.ts';
+import { constantData, isConstant, scalarValue } from '../operators/source.ts';
 import { Rewriter } from '../rewrite.ts';
 import { type Node, sameShape, type Tensor } from '../tensor.ts';
 
@@ -59,12 +59,6 @@ function factors(x: Tensor): [Tensor, Tensor][] {
   ];
 }
 
-function singleValue(x: Tensor): number | undefined {
-  if (!isConstant(x)) return undefined;
-  const data = constantData(x);
-  return data instanceof Float32Array && data.length === 1 ? data[0] : undefined;
-}
-
 const is = (a: Tensor, b: Tensor) => a.node === b.node && a.index === b.index;
 
 function fuseRmsNorm(node: Node, inputs: readonly Tensor[]): Tensor | undefined {
@@ -91,7 +85,7 @@ function rmsEpsilon(x: Tensor, inverse: Tensor): number | undefined {
     [p, q],
     [q, p],
   ] as const) {
-    const value = singleValue(epsilon);
+    const value = scalarValue(epsilon);
     if (value === undefined) continue;
     for (const [summed, factor] of factors(meanSquare)) {
       const width = x.shape.at(-1);
@@ -100,7 +94,7 @@ function rmsEpsilon(x: Tensor, inverse: Tensor): number | undefined {
       const squared = summed.node.inputs[0]!;
       const [left, right] = nameOf(squared) === 'mul' ? (squared.node.inputs as [Tensor, Tensor]) : [];
       const fits = axes.length === 1 && axes[0] === x.rank - 1 && summed.node.attributes.keepDims === true;
-      const inverseWidth = singleValue(factor);
+      const inverseWidth = scalarValue(factor);
       if (fits && left && right && is(left, x) && is(right, x) && inverseWidth === Math.fround(1 / width))
         return value;
     }

@@ -6,7 +6,7 @@
 import type { ConstantValue } from '../operator.ts';
 import { mul } from '../operators/binary.ts';
 import { reshape, transpose } from '../operators/shape.ts';
-import { constant, constantData, isConstant } from '../operators/source.ts';
+import { constant, constantData, isConstant, scalarValue } from '../operators/source.ts';
 import { Rewriter } from '../rewrite.ts';
 import { type Node, sameShape, type Tensor } from '../tensor.ts';
 
@@ -23,13 +23,6 @@ function fold(node: Node, inputs: readonly Tensor[]): readonly Tensor[] | undefi
   const data = node.operator.evaluate(values, node);
   const spec = node.outputs[0]!;
   return data && [constant(data, spec.shape as readonly number[], spec.dtype)];
-}
-
-/** The number of a one-element float constant. */
-function scalarValue(x: Tensor): number | undefined {
-  if (!isConstant(x)) return undefined;
-  const data = constantData(x);
-  return data instanceof Float32Array && data.length === 1 ? data[0] : undefined;
 }
 
 /** `x` if replacing the result by it keeps the shape. */
