@@ -1,7 +1,7 @@
 /** What `plinth train` and `plinth sft` share: running a training with progress and Ctrl-C, and saying how it ended. */
 import type { EventSink } from '../core/events.ts';
 import { formatCount, formatDuration } from '../core/units.ts';
-import type { TrainingOutcome } from '../recipe/pretrain-on-files.node.ts';
+import type { TrainingOutcome } from '../recipe/training-outcome.node.ts';
 import type { Device } from '../runtime/device.ts';
 import { type DeviceFlags, openDevice } from './generation-options.ts';
 import { listenForInterrupt } from './interrupt.ts';

@@ -7,8 +7,7 @@ import { resolve } from 'node:path';
 import { ConfigError } from '../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../core/events.ts';
 import { ConversationBatches } from '../data/index.node.ts';
-import { loadCheckpoint, saveCheckpoint } from '../model/checkpoint.node.ts';
-import { numParameters } from '../model/config.ts';
+import { loadCheckpoint } from '../model/checkpoint.node.ts';
 import type { Device } from '../runtime/device.ts';
 import { measureSgemm } from '../runtime/index.ts';
 import { loadTokenizer } from '../tokenizer/index.node.ts';
@@ -22,10 +21,11 @@ import {
   type TokenizerConfig,
 } from '../tokenizer/index.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
-import { fileIdentity, type TrainingOutcome } from './pretrain-on-files.node.ts';
+import { announceStages } from './stages/announce.ts';
 import { prepareChatSet } from './stages/chat-data.node.ts';
 import { trainStage } from './stages/train-stage.node.ts';
-import { TrainingFolder } from './training-folder.node.ts';
+import { fileIdentity, TrainingFolder } from './training-folder.node.ts';
+import { saveOutcome, type TrainingOutcome } from './training-outcome.node.ts';
 
 export interface FinetuneOptions {
   /** The model's folder, with tokenizer.json. */
@@ -53,7 +53,7 @@ const DEFAULT_BATCH_SIZE = 16;
 const DEFAULT_LENGTH = 256;
 const BASE_RATE = 1e-3;
 const BASE_WIDTH = 128;
-const STAGES = 2;
+const STAGES = ['data', 'sft'] as const;
 
 /** Throws ConfigError and DataError for what cannot be used, CancelledError (state saved) when stopped. */
 export async function finetuneOnChats(options: FinetuneOptions): Promise<TrainingOutcome> {
@@ -89,96 +89,79 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
     options.fresh ?? false,
   );
 
-  const position = (index: number) => ({ type: 'stage', index, numStages: STAGES }) as const;
-  const dataStart = performance.now();
-  onEvent({ ...position(1), stage: 'data', state: 'start' });
-  const chats = await prepareChatSet(folder.file('data'), options.files, {
-    tokenizer,
-    chatFormat,
-    onEvent,
-    ...(signal && { signal }),
-  });
-  const padId = config.padTokenId ?? config.eosTokenIds[0] ?? 0;
-  const batches = new ConversationBatches(chats, {
-    batchSize,
-    sequenceLength: length,
-    seed,
-    padId,
-    tooLong: 'truncate',
-  });
-  const { numConversations, numTruncated, numWithoutTargets } = batches.report;
-  if (numTruncated + numWithoutTargets > 0) {
-    onEvent({
-      type: 'note',
-      level: 'warning',
-      message: `Of ${numConversations} chats, ${numTruncated} were cut to ${length} tokens and ${numWithoutTargets} left out because no answer remained.`,
-    });
-  }
-  onEvent({
-    ...position(1),
-    stage: 'data',
-    state: 'done',
-    seconds: (performance.now() - dataStart) / 1000,
-    detail: `${numConversations} chats`,
-  });
-
-  const trainStart = performance.now();
-  onEvent({ ...position(2), stage: 'sft', state: 'start' });
-  const numSteps = await folder.numSteps(
-    () =>
-      options.steps ??
-      Math.max(1, Math.ceil(((options.epochs ?? DEFAULT_EPOCHS) * batches.rowsPerEpoch) / batchSize)),
-  );
-  const files = new Map([
-    ['tokenizer.json', formatTokenizerJson(tokenizer)],
-    ['tokenizer_config.json', formatTokenizerConfig(tokenizer, tokenizerConfig)],
-  ]);
-  const result = await trainStage({
-    stage: 'sft',
-    checkpoints: folder.file('checkpoints', 'sft'),
-    fingerprint: folder.fingerprint,
-    device,
-    config,
-    weights: () => weights,
-    tokenizer,
-    files,
-    batches,
-    numSteps,
-    optimizer: { ...DEFAULT_OPTIMIZER, learningRate },
-    schedule: {
-      kind: 'cosine',
-      warmupSteps: Math.min(10, Math.ceil(numSteps / 10)),
-      decayShare: 0,
-      finalShare: 0.1,
-      decay: 'linear',
+  const stage = announceStages(STAGES, onEvent);
+  const batches = await stage(
+    'data',
+    async () => {
+      const chats = await prepareChatSet(folder.file('data'), options.files, {
+        tokenizer,
+        chatFormat,
+        onEvent,
+        ...(signal && { signal }),
+      });
+      const packed = new ConversationBatches(chats, {
+        batchSize,
+        sequenceLength: length,
+        seed,
+        padId: config.padTokenId ?? config.eosTokenIds[0] ?? 0,
+        tooLong: 'truncate',
+      });
+      const { numConversations, numTruncated, numWithoutTargets } = packed.report;
+      if (numTruncated + numWithoutTargets > 0) {
+        onEvent({
+          type: 'note',
+          level: 'warning',
+          message: `Of ${numConversations} chats, ${numTruncated} were cut to ${length} tokens and ${numWithoutTargets} left out because no answer remained.`,
+        });
+      }
+      return packed;
     },
-    clipNorm: 1,
-    peakGflops: await measureSgemm(device),
-    onEvent,
-    ...(signal && { signal }),
-    onResume: (step) => folder.cutMetrics(step),
-    keepEvents: (events) => folder.appendMetrics(events),
+    ({ report }) => `${report.numConversations} chats`,
+  );
+
+  return stage('sft', async () => {
+    const numSteps = await folder.numSteps(
+      () =>
+        options.steps ??
+        Math.max(1, Math.ceil(((options.epochs ?? DEFAULT_EPOCHS) * batches.rowsPerEpoch) / batchSize)),
+    );
+    const files = new Map([
+      ['tokenizer.json', formatTokenizerJson(tokenizer)],
+      ['tokenizer_config.json', formatTokenizerConfig(tokenizer, tokenizerConfig)],
+    ]);
+    const result = await trainStage({
+      stage: 'sft',
+      checkpoints: folder.file('checkpoints', 'sft'),
+      fingerprint: folder.fingerprint,
+      device,
+      config,
+      weights: () => weights,
+      tokenizer,
+      files,
+      batches,
+      numSteps,
+      optimizer: { ...DEFAULT_OPTIMIZER, learningRate },
+      schedule: {
+        kind: 'cosine',
+        warmupSteps: Math.min(10, Math.ceil(numSteps / 10)),
+        decayShare: 0,
+        finalShare: 0.1,
+        decay: 'linear',
+      },
+      clipNorm: 1,
+      peakGflops: await measureSgemm(device),
+      onEvent,
+      ...(signal && { signal }),
+      onResume: (step) => folder.cutMetrics(step),
+      keepEvents: (events) => folder.appendMetrics(events),
+    });
+    const endOfTurn =
+      tokenizerConfig.eosToken === null ? undefined : tokenizer.specialTokens.get(tokenizerConfig.eosToken);
+    const eosTokenIds = [
+      ...new Set([...(endOfTurn === undefined ? [] : [endOfTurn]), ...config.eosTokenIds]),
+    ];
+    return saveOutcome(folder, { ...config, eosTokenIds }, files, numSteps, result);
   });
-  const endOfTurn =
-    tokenizerConfig.eosToken === null ? undefined : tokenizer.specialTokens.get(tokenizerConfig.eosToken);
-  const eosTokenIds = [...new Set([...(endOfTurn === undefined ? [] : [endOfTurn]), ...config.eosTokenIds])];
-  const modelFolder = folder.file('model');
-  await saveCheckpoint(modelFolder, {
-    config: { ...config, eosTokenIds },
-    weights: result.weights,
-    files,
-    overwrite: true,
-  });
-  onEvent({ ...position(2), stage: 'sft', state: 'done', seconds: (performance.now() - trainStart) / 1000 });
-  return {
-    folder: folder.path,
-    modelFolder,
-    numParameters: numParameters(config),
-    steps: numSteps,
-    loss: result.loss,
-    seconds: result.seconds,
-    tokensPerSecond: result.tokensPerSecond,
-  };
 }
 
 /** The model's own format, or ChatML where the tokenizer has its two tokens. */

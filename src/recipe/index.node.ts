@@ -2,6 +2,7 @@
 
 export { type FinetuneOptions, finetuneOnChats } from './finetune-on-chats.node.ts';
 export * from './index.ts';
-export { type PretrainOptions, pretrainOnFiles, type TrainingOutcome } from './pretrain-on-files.node.ts';
+export { type PretrainOptions, pretrainOnFiles } from './pretrain-on-files.node.ts';
 export { defaultRunFolder, type RunOptions, type RunResult, runRecipe } from './run.node.ts';
 export { type TrainStageOptions, type TrainStageResult, trainStage } from './stages/train-stage.node.ts';
+export type { TrainingOutcome } from './training-outcome.node.ts';

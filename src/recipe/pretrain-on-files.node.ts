@@ -2,12 +2,10 @@
  * Pre-training on text files: read, encode, keep some documents aside for validation, train, save. Resumes by
  * itself. The tokenizer is given; everything else follows from the shape, the steps (or minutes) and the seed.
  */
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ConfigError, DataError } from '../core/errors.ts';
+import { ConfigError } from '../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../core/events.ts';
 import { type TokenDataset, WindowBatches } from '../data/index.node.ts';
-import { saveCheckpoint } from '../model/checkpoint.node.ts';
 import { numParameters } from '../model/config.ts';
 import { initializeWeights } from '../model/initialize.ts';
 import type { Device } from '../runtime/device.ts';
@@ -16,11 +14,13 @@ import { loadTokenizer } from '../tokenizer/index.node.ts';
 import { formatTokenizerConfig, formatTokenizerJson, type Tokenizer } from '../tokenizer/index.ts';
 import { modelConfig, planModel } from './plan.ts';
 import type { RecipeSettings } from './recipe.ts';
+import { announceStages } from './stages/announce.ts';
 import { END_OF_TEXT } from './stages/fact-data.node.ts';
 import { measureStep } from './stages/measure-step.ts';
 import { prepareTextSets } from './stages/text-data.node.ts';
 import { trainStage } from './stages/train-stage.node.ts';
-import { TrainingFolder } from './training-folder.node.ts';
+import { fileIdentity, TrainingFolder } from './training-folder.node.ts';
+import { saveOutcome, type TrainingOutcome } from './training-outcome.node.ts';
 
 export interface PretrainOptions {
   /** txt, md, jsonl, csv, tsv (each also .gz) or parquet. */
@@ -43,20 +43,9 @@ export interface PretrainOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface TrainingOutcome {
-  readonly folder: string;
-  readonly modelFolder: string;
-  readonly numParameters: number;
-  readonly steps: number;
-  /** Of the last step; NaN when the training had been finished before. */
-  readonly loss: number;
-  readonly seconds: number;
-  readonly tokensPerSecond: number;
-}
-
 const DEFAULT_PARAMETERS = 1_000_000;
 const PLAN_MINUTES = 5;
-const STAGES = 3;
+const STAGES = ['data', 'plan', 'pretrain'] as const;
 
 /** Throws ConfigError and DataError for what cannot be used, CancelledError (state saved) when stopped. */
 export async function pretrainOnFiles(options: PretrainOptions): Promise<TrainingOutcome> {
@@ -75,12 +64,11 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
     ...modelConfig(planned, { vocabSize: tokenizer.vocabSize, endOfTextId, endOfTurnId: endOfTextId }),
     eosTokenIds: [endOfTextId],
   };
-  const files = await Promise.all(options.files.map(fileIdentity));
   const folder = await TrainingFolder.open(
     options.folder,
     {
       kind: 'pretrain',
-      files,
+      files: await Promise.all(options.files.map(fileIdentity)),
       tokenizer: resolve(options.tokenizer),
       ...flat(planned),
       ...length,
@@ -89,101 +77,72 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
     },
     options.fresh ?? false,
   );
-  const position = (index: number) => ({ type: 'stage', index, numStages: STAGES }) as const;
-  const startedAt = performance.now();
-  const secondsSince = (start: number) => (performance.now() - start) / 1000;
-
-  onEvent({ ...position(1), stage: 'data', state: 'start' });
-  const sets = await prepareTextSets(folder.file('data'), options.files, {
-    tokenizer,
-    endOfTextId,
-    validationShare,
-    seed: planned.seed,
-    reader: textColumn === undefined ? {} : { textColumn },
-    onEvent,
-    ...(signal && { signal }),
-  });
-  onEvent({
-    ...position(1),
-    stage: 'data',
-    state: 'done',
-    seconds: secondsSince(startedAt),
-    detail: `${sets.train.numTokens} tokens`,
-  });
+  const stage = announceStages(STAGES, onEvent);
+  const sets = await stage(
+    'data',
+    () =>
+      prepareTextSets(folder.file('data'), options.files, {
+        tokenizer,
+        endOfTextId,
+        validationShare,
+        seed: planned.seed,
+        reader: textColumn === undefined ? {} : { textColumn },
+        onEvent,
+        ...(signal && { signal }),
+      }),
+    ({ train }) => `${train.numTokens} tokens`,
+  );
 
   const shape = { batchSize: planned.batchSize, sequenceLength: planned.contextLength, seed: planned.seed };
   const batches = new WindowBatches(sets.train, { ...shape, documentSegments: true });
   const validation = sets.validation && windowsOrNone(sets.validation, shape, onEvent);
-  const planStart = performance.now();
-  onEvent({ ...position(2), stage: 'plan', state: 'start' });
-  const peakGflops = await measureSgemm(device);
-  const numSteps = await folder.numSteps(async () => {
-    if ('steps' in length) return length.steps;
-    const { secondsPerStep } = await measureStep(device, config, batches, planned.pretrainOptimizer);
-    return Math.max(1, Math.floor((length.minutes * 60) / secondsPerStep));
-  });
-  onEvent({
-    ...position(2),
-    stage: 'plan',
-    state: 'done',
-    seconds: secondsSince(planStart),
-    detail: `${numParameters(config)} parameters, ${numSteps} steps`,
-  });
+  const { peakGflops, numSteps } = await stage(
+    'plan',
+    async () => ({
+      peakGflops: await measureSgemm(device),
+      numSteps: await folder.numSteps(async () => {
+        if ('steps' in length) return length.steps;
+        const { secondsPerStep } = await measureStep(
+          device,
+          config,
+          batches,
+          planned.pretrainOptimizer,
+          signal,
+        );
+        return Math.max(1, Math.floor((length.minutes * 60) / secondsPerStep));
+      }),
+    }),
+    (plan) => `${numParameters(config)} parameters, ${plan.numSteps} steps`,
+  );
 
-  const trainStart = performance.now();
-  onEvent({ ...position(3), stage: 'pretrain', state: 'start' });
-  const tokenizerFiles = new Map([
+  const files = new Map([
     ['tokenizer.json', formatTokenizerJson(tokenizer)],
     ['tokenizer_config.json', formatTokenizerConfig(tokenizer, baseConfig)],
   ]);
-  const result = await trainStage({
-    stage: 'pretrain',
-    checkpoints: folder.file('checkpoints', 'pretrain'),
-    fingerprint: folder.fingerprint,
-    device,
-    config,
-    weights: () => initializeWeights(config, planned.seed),
-    tokenizer,
-    files: tokenizerFiles,
-    batches,
-    ...(validation && { validation }),
-    numSteps,
-    optimizer: planned.pretrainOptimizer,
-    schedule: planned.pretrainSchedule,
-    clipNorm: planned.clipNorm,
-    peakGflops,
-    onEvent,
-    ...(signal && { signal }),
-    onResume: (step) => folder.cutMetrics(step),
-    keepEvents: (events) => folder.appendMetrics(events),
+  return stage('pretrain', async () => {
+    const result = await trainStage({
+      stage: 'pretrain',
+      checkpoints: folder.file('checkpoints', 'pretrain'),
+      fingerprint: folder.fingerprint,
+      device,
+      config,
+      weights: () => initializeWeights(config, planned.seed),
+      tokenizer,
+      files,
+      batches,
+      ...(validation && { validation }),
+      numSteps,
+      optimizer: planned.pretrainOptimizer,
+      schedule: planned.pretrainSchedule,
+      clipNorm: planned.clipNorm,
+      peakGflops,
+      onEvent,
+      ...(signal && { signal }),
+      onResume: (step) => folder.cutMetrics(step),
+      keepEvents: (events) => folder.appendMetrics(events),
+    });
+    return saveOutcome(folder, config, files, numSteps, result);
   });
-  const modelFolder = folder.file('model');
-  await saveCheckpoint(modelFolder, {
-    config,
-    weights: result.weights,
-    files: tokenizerFiles,
-    overwrite: true,
-  });
-  onEvent({ ...position(3), stage: 'pretrain', state: 'done', seconds: secondsSince(trainStart) });
-  return {
-    folder: folder.path,
-    modelFolder,
-    numParameters: numParameters(config),
-    steps: numSteps,
-    loss: result.loss,
-    seconds: result.seconds,
-    tokensPerSecond: result.tokensPerSecond,
-  };
-}
-
-/** A file as part of a request: changed content is another training. */
-export async function fileIdentity(path: string): Promise<string> {
-  try {
-    const { size, mtimeMs } = await stat(path);
-    return `${resolve(path)} (${size} bytes, ${new Date(mtimeMs).toISOString()})`;
-  } catch (error) {
-    throw new DataError(`${path} could not be read. Check the path.`, { cause: error });
-  }
 }
 
 /** Groups of settings as JSON text. */

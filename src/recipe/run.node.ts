@@ -22,6 +22,7 @@ import type { Recipe, RecipeSettings } from './recipe.ts';
 import { renderReport } from './report/html.ts';
 import type { Report } from './report/report.ts';
 import { RunFolder, type RunRequest } from './run-folder.node.ts';
+import { announceStages } from './stages/announce.ts';
 import { evaluateFacts } from './stages/evaluate-facts.ts';
 import { END_OF_TEXT, END_OF_TURN, prepareTokenizer, prepareTokenSets } from './stages/fact-data.node.ts';
 import { measureStep } from './stages/measure-step.ts';
@@ -109,18 +110,15 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
   if (finished) return { folder: folder.path, modelFolder, report: finished, trained: false };
   // What was fixed when the run began holds, whatever this version would plan.
   const planned = folder.resolved?.settings ?? plannedNow;
+  const announced = announceStages(STAGES, onEvent);
   return { ...(await runStages()), folder: folder.path, modelFolder, trained: true };
 
   /** One stage with its events and its share of the clock. */
   async function stage<T>(name: Stage, work: () => Promise<T> | T): Promise<T> {
     if (signal?.aborted) throw new CancelledError('Stopped. The same command goes on from here.');
-    const position = { stage: name, index: STAGES.indexOf(name) + 1, numStages: STAGES.length };
-    onEvent({ type: 'stage', ...position, state: 'start' });
-    const start = performance.now();
     folder.beginStage(name);
     try {
-      const result = await work();
-      onEvent({ type: 'stage', ...position, state: 'done', seconds: (performance.now() - start) / 1000 });
+      const result = await announced(name, work);
       folder.beginStage(undefined);
       await folder.saveProgress();
       return result;

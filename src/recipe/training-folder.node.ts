@@ -3,11 +3,11 @@
  * `data/`, `checkpoints/`, `metrics.jsonl` and `model/`, the result. A folder belongs to one request; the same
  * request goes on where it stopped, another one is refused.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { removeStaleTemporaries, writeFileAtomic } from '../core/atomic-file.node.ts';
 import { digest } from '../core/digest.node.ts';
-import { ConfigError, FormatError } from '../core/errors.ts';
+import { ConfigError, DataError, FormatError } from '../core/errors.ts';
 import type { PlinthEvent } from '../core/events.ts';
 import { readJsonFile } from '../core/json-file.node.ts';
 import { MetricsLog } from './metrics-log.node.ts';
@@ -106,4 +106,14 @@ function differences(before: TrainingRequest, after: TrainingRequest): string[] 
   return keys
     .filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
     .map((key) => `${key}: ${JSON.stringify(before[key])} before, ${JSON.stringify(after[key])} now`);
+}
+
+/** A file as part of a request: changed content is another training. */
+export async function fileIdentity(path: string): Promise<string> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return `${resolve(path)} (${size} bytes, ${new Date(mtimeMs).toISOString()})`;
+  } catch (error) {
+    throw new DataError(`${path} could not be read. Check the path.`, { cause: error });
+  }
 }
