@@ -100,19 +100,21 @@ export interface Update {
   readonly state: Readonly<Record<string, Tensor>>;
 }
 
-/** The next value of one parameter. `clip` is the factor that clipping puts on the gradient. */
-export function update(
-  rule: ParameterRule,
-  settings: OptimizerSettings,
-  parameter: Tensor,
-  gradient: Tensor,
-  state: Readonly<Record<string, Tensor>>,
-  clip: Tensor,
-  scalars: Readonly<Record<StepScalar, Tensor>>,
-): Update {
-  return rule.rule === 'muon'
-    ? muon(rule, settings, parameter, gradient, state, clip, scalars)
-    : adamw(rule, settings, parameter, gradient, state, clip, scalars);
+/** What an update starts from. */
+export interface UpdateInput {
+  readonly rule: ParameterRule;
+  readonly settings: OptimizerSettings;
+  readonly parameter: Tensor;
+  readonly gradient: Tensor;
+  readonly state: Readonly<Record<string, Tensor>>;
+  /** The factor that clipping puts on the gradient, a scalar. */
+  readonly clip: Tensor;
+  readonly scalars: Readonly<Record<StepScalar, Tensor>>;
+}
+
+/** The next value of one parameter. */
+export function update(input: UpdateInput): Update {
+  return input.rule.rule === 'muon' ? muon(input) : adamw(input);
 }
 
 /**
@@ -120,15 +122,8 @@ export function update(
  * p <- p (1 - lr decay) - lr mhat / (sqrt(vhat) + eps). Arranged so that scalars are combined first and
  * each tensor is passed over as few times as possible.
  */
-function adamw(
-  rule: ParameterRule,
-  settings: OptimizerSettings,
-  parameter: Tensor,
-  gradient: Tensor,
-  state: Readonly<Record<string, Tensor>>,
-  clip: Tensor,
-  { learningRate, correction1, correction2 }: Readonly<Record<StepScalar, Tensor>>,
-): Update {
+function adamw({ rule, settings, parameter, gradient, state, clip, scalars }: UpdateInput): Update {
+  const { learningRate, correction1, correction2 } = scalars;
   const { beta1, beta2, epsilon } = settings;
   const first = add(scale(state.first!, beta1), mul(gradient, scale(clip, 1 - beta1)));
   const second = add(scale(state.second!, beta2), mul(square(gradient), scale(square(clip), 1 - beta2)));
@@ -147,15 +142,8 @@ function decayed(parameter: Tensor, rule: ParameterRule, learningRate: Tensor): 
  * Muon (Jordan et al. 2024): the momentum of a matrix, orthogonalised by five Newton-Schulz iterations,
  * Nesterov form, scaled by sqrt(max(1, rows / columns)).
  */
-function muon(
-  rule: ParameterRule,
-  settings: OptimizerSettings,
-  parameter: Tensor,
-  gradient: Tensor,
-  state: Readonly<Record<string, Tensor>>,
-  clip: Tensor,
-  { learningRate }: Readonly<Record<StepScalar, Tensor>>,
-): Update {
+function muon({ rule, settings, parameter, gradient, state, clip, scalars }: UpdateInput): Update {
+  const { learningRate } = scalars;
   const clipped = mul(gradient, clip);
   const momentum = add(scale(state.momentum!, settings.momentum), clipped);
   const nesterov = add(clipped, scale(momentum, settings.momentum));

@@ -324,7 +324,15 @@ function updateOutputs(
   specs.forEach(({ name, shape }, i) => {
     const rule = ruleFor(name, shape, settings.optimizer);
     const state = Object.fromEntries(rule.state.map((kind) => [kind, input(`${kind}/${name}`, shape)]));
-    const next = update(rule, settings.optimizer, parameters[name]!, gradients[i]!, state, clip, scalars);
+    const next = update({
+      rule,
+      settings: settings.optimizer,
+      parameter: parameters[name]!,
+      gradient: gradients[i]!,
+      state,
+      clip,
+      scalars,
+    });
     outputs[nextName(`parameter/${name}`)] = next.parameter;
     for (const kind of rule.state) outputs[nextName(`${kind}/${name}`)] = next.state[kind]!;
   });
