@@ -1,10 +1,5 @@
 /** Data for training, the browser-safe part: tables, splits, token sets in memory, batches. */
-export {
-  ConversationBatches,
-  type ConversationOptions,
-  type PackingReport,
-  packBestFit,
-} from './conversation-batches.ts';
+
 export {
   concatenateReaders,
   type Document,
@@ -23,12 +18,18 @@ export {
   splitRecords,
 } from './keyed-split.ts';
 export { type Cell, cellOf, isEmptyCell, type Table, type TableRow, tableOf, typeColumns } from './table.ts';
-export type { BatchCursor, BatchSource, TokenBatch } from './token-batch.ts';
+export {
+  ConversationBatches,
+  type ConversationOptions,
+  type PackingReport,
+  packBestFit,
+} from './tokens/conversation-batches.ts';
+export type { BatchCursor, BatchSource, TokenBatch } from './tokens/token-batch.ts';
 export {
   documentAt,
   MemoryTokenDataset,
   type TokenDataset,
   type TokenDocument,
   tokenizeText,
-} from './token-dataset.ts';
-export { WindowBatches, type WindowOptions } from './window-batches.ts';
+} from './tokens/token-dataset.ts';
+export { WindowBatches, type WindowOptions } from './tokens/window-batches.ts';

@@ -3,7 +3,7 @@
  * each batch into feeds; the trainer knows nothing of language models, pairs or rewards.
  */
 
-import type { TokenBatch } from '../data/token-batch.ts';
+import type { TokenBatch } from '../data/tokens/token-batch.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { causalMask, logits, segmentMask, transformer } from '../model/transformer.ts';
 import type { Feed } from '../runtime/device.ts';

@@ -11,7 +11,7 @@ import {
   type TokenDocument,
   tokenizeText,
 } from '../../src/data/index.ts';
-import { documentAt } from '../../src/data/token-dataset.ts';
+import { documentAt } from '../../src/data/tokens/token-dataset.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'plinth-shards-'));
 let numFolders = 0;

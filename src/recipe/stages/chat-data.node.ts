@@ -12,7 +12,7 @@ import {
   type TokenDataset,
   writeTokenShards,
 } from '../../data/index.node.ts';
-import { jsonlRecords } from '../../data/jsonl-reader.node.ts';
+import { jsonlRecords } from '../../data/readers/jsonl-reader.node.ts';
 import {
   CHAT_ROLES,
   type ChatFormat,

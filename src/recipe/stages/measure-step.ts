@@ -1,6 +1,6 @@
 /** The time of one training step on this machine, by taking a few of them on a throwaway state. */
 import { CancelledError } from '../../core/errors.ts';
-import type { BatchSource } from '../../data/token-batch.ts';
+import type { BatchSource } from '../../data/tokens/token-batch.ts';
 import { parameterSpecs, type TransformerConfig } from '../../model/config.ts';
 import { initializeWeights } from '../../model/initialize.ts';
 import type { Device } from '../../runtime/device.ts';

@@ -3,7 +3,7 @@
  * last step with validation, checkpoints and metrics, and hands the weights on.
  */
 import type { EventSink, PlinthEvent } from '../../core/events.ts';
-import type { BatchSource, TokenBatch } from '../../data/token-batch.ts';
+import type { BatchSource, TokenBatch } from '../../data/tokens/token-batch.ts';
 import { bitsPerByte, targetBytes } from '../../evaluate/index.ts';
 import type { SaveCheckpointInput } from '../../model/checkpoint.node.ts';
 import { parameterSpecs, type TransformerConfig } from '../../model/config.ts';

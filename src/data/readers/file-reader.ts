@@ -1,5 +1,5 @@
 /** What the readers of files have in common: a path, options, and a report that each reading begins anew. */
-import { type Document, type Reader, ReadReport } from './document.ts';
+import { type Document, type Reader, ReadReport } from '../document.ts';
 import { documentOf, type RecordOptions } from './record-document.ts';
 
 export abstract class FileReader<Options> implements Reader {

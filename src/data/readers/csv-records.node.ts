@@ -4,9 +4,9 @@
  * the header is skipped and counted.
  */
 import Papa from 'papaparse';
-import { DataError, FormatError } from '../core/errors.ts';
+import { DataError, FormatError } from '../../core/errors.ts';
+import type { ReadReport } from '../document.ts';
 import { type FileLine, fileLines } from './byte-lines.node.ts';
-import type { ReadReport } from './document.ts';
 
 export interface CsvOptions {
   /** Default: tab for .tsv files, else guessed from the first lines among , ; tab and |. */

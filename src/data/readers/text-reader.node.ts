@@ -3,8 +3,9 @@
  * bounded length that end at a blank line where there is one. A paragraph or piece with a line that is not
  * UTF-8 loses that line only.
  */
+
+import type { Document, ReadReport } from '../document.ts';
 import { fileLines } from './byte-lines.node.ts';
-import type { Document, ReadReport } from './document.ts';
 import { FileReader } from './file-reader.ts';
 
 export interface TextReaderOptions {

@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { DataError, FormatError, messageOf } from '../core/errors.ts';
+import { DataError, FormatError, messageOf } from '../../core/errors.ts';
 import { checkDocumentIndex, checkRange, type TokenDataset } from './token-dataset.ts';
 import { checkSetName, readTokenSetEntries, type TokenSetEntry } from './token-shards.node.ts';
 

@@ -1,13 +1,13 @@
 /** Table files as a `Table` in memory, and the choice of a reader by a file's extension. */
 import { readFile } from 'node:fs/promises';
-import { DataError, FormatError, LimitError, messageOf } from '../core/errors.ts';
+import { DataError, FormatError, LimitError, messageOf } from '../../core/errors.ts';
+import { type Reader, ReadReport } from '../document.ts';
+import { type Table, tableOf, typeColumns } from '../table.ts';
 import { checkFile } from './byte-lines.node.ts';
 import { CsvReader, type CsvReaderOptions } from './csv-reader.node.ts';
 import { type CsvOptions, csvRecords } from './csv-records.node.ts';
-import { type Reader, ReadReport } from './document.ts';
 import { JsonlReader, type JsonlReaderOptions, jsonlRecords } from './jsonl-reader.node.ts';
 import { ParquetReader, type ParquetReaderOptions, parquetRecords } from './parquet-reader.node.ts';
-import { type Table, tableOf, typeColumns } from './table.ts';
 import { TextReader, type TextReaderOptions } from './text-reader.node.ts';
 
 export interface ReadTableOptions extends CsvOptions {

@@ -3,8 +3,8 @@
  * Document i stands at [documentStart(i), documentStart(i + 1)); its last token may be an end-of-text token,
  * which is then part of it. A loss mask (1 = this token is to be predicted) runs parallel to the tokens.
  */
-import { DataError } from '../core/errors.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { DataError } from '../../core/errors.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 
 export interface TokenDocument {
   tokens: ArrayLike<number>;

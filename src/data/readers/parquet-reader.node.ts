@@ -2,10 +2,10 @@
  * Parquet files through hyparquet, one row group in memory at a time. A row group that cannot be decoded is
  * skipped and counted with its rows; the others are read on.
  */
-import { DataError, FormatError, LimitError, messageOf } from '../core/errors.ts';
+import { DataError, FormatError, LimitError, messageOf } from '../../core/errors.ts';
+import type { Document, ReadReport } from '../document.ts';
 import { checkFile } from './byte-lines.node.ts';
 import { missingTextColumn } from './csv-reader.node.ts';
-import type { Document, ReadReport } from './document.ts';
 import { documentsOfRecords, FileReader, type PlacedRecord } from './file-reader.ts';
 import { ParquetDecoder, type RowGroupInfo } from './parquet-decoder.node.ts';
 import { type RecordOptions, textColumnOf } from './record-document.ts';

@@ -4,8 +4,8 @@
  * remainder at the end into play. With `documentSegments`, documents in one window do not see each other and
  * the first token of a document is not predicted from the one before.
  */
-import { DataError } from '../core/errors.ts';
-import { KeyedRandom } from '../core/random.ts';
+import { DataError } from '../../core/errors.ts';
+import { KeyedRandom } from '../../core/random.ts';
 import { checkBatchShape, RowOrder } from './row-order.ts';
 import { type BatchCursor, type BatchSource, emptyBatch, type TokenBatch } from './token-batch.ts';
 import { documentAt, type TokenDataset } from './token-dataset.ts';

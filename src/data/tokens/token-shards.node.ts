@@ -8,8 +8,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../core/atomic-file.node.ts';
-import { ConfigError, DataError, FormatError, messageOf } from '../core/errors.ts';
+import { writeFileAtomic } from '../../core/atomic-file.node.ts';
+import { ConfigError, DataError, FormatError, messageOf } from '../../core/errors.ts';
 import { checkTokenDocument, type TokenDocument } from './token-dataset.ts';
 
 export const documentsFile = 'documents.json';

@@ -1,7 +1,7 @@
 /** CSV and TSV files as documents: one column is the text, the others become meta, all as text. */
-import { DataError } from '../core/errors.ts';
+import { DataError } from '../../core/errors.ts';
+import type { Document, ReadReport } from '../document.ts';
 import { type CsvOptions, csvRecords } from './csv-records.node.ts';
-import type { Document, ReadReport } from './document.ts';
 import { documentsOfRecords, FileReader, type PlacedRecord } from './file-reader.ts';
 import { type RecordOptions, textColumnOf } from './record-document.ts';
 

@@ -1,7 +1,7 @@
 /** JSON Lines files: one object a line. Lines that are not, or have no text, are skipped and counted. */
-import { messageOf } from '../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Document, ReadReport } from '../document.ts';
 import { fileLines } from './byte-lines.node.ts';
-import type { Document, ReadReport } from './document.ts';
 import { documentsOfRecords, FileReader, type PlacedRecord } from './file-reader.ts';
 import type { RecordOptions } from './record-document.ts';
 

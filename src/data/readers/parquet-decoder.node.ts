@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { FormatError } from '../core/errors.ts';
+import { FormatError } from '../../core/errors.ts';
 
 /** Rows travel in slices of this many, so that a large row group is not held twice. */
 const sliceRows = 8192;

@@ -1,6 +1,6 @@
 /** The keyed order in which rows are given: one permutation for each epoch, a pure function of (seed, epoch). */
-import { ConfigError } from '../core/errors.ts';
-import { KeyedRandom } from '../core/random.ts';
+import { ConfigError } from '../../core/errors.ts';
+import { KeyedRandom } from '../../core/random.ts';
 import type { BatchCursor } from './token-batch.ts';
 
 export class RowOrder {

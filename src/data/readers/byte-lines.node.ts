@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { DataError, FormatError, messageOf } from '../core/errors.ts';
+import { DataError, FormatError, messageOf } from '../../core/errors.ts';
 
 export interface FileLine {
   /** 1-based. */

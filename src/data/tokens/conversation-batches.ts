@@ -4,8 +4,8 @@
  * neither attention nor loss crosses from one into another; padding is segment 0. Which conversations share a
  * row is a function of the seed; the order of rows changes with each epoch.
  */
-import { DataError } from '../core/errors.ts';
-import { KeyedRandom } from '../core/random.ts';
+import { DataError } from '../../core/errors.ts';
+import { KeyedRandom } from '../../core/random.ts';
 import { checkBatchShape, RowOrder } from './row-order.ts';
 import { type BatchCursor, type BatchSource, emptyBatch, type TokenBatch } from './token-batch.ts';
 import type { TokenDataset } from './token-dataset.ts';

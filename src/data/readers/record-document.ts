@@ -1,5 +1,5 @@
 /** A record of a structured file as a document: which field is the text, which the id; plain fields become meta. */
-import type { Document } from './document.ts';
+import type { Document } from '../document.ts';
 
 export interface RecordOptions {
   /** Field with the text. Default 'text', else 'content'. */
