@@ -31,6 +31,8 @@ export class ReadReport {
   readonly source: string;
   numRead = 0;
   numSkipped = 0;
+  /** How far into the file reading has come, in bytes as they lie on disk; absent where nobody counts. */
+  positionBytes?: number;
   /** The first 100 skipped records; `numSkipped` counts all. */
   readonly skipped: SkippedRecord[] = [];
 

@@ -1,0 +1,5 @@
+/** Jobs over shards of documents: worker threads, a journal, resume. */
+export * from './index.ts';
+export { JOB_MARK } from './job-folder.node.ts';
+export { type JobOptions, type JobResult, runJob } from './run-job.node.ts';
+export type { InputFile, JobInputs, ReadCounts } from './shard-documents.ts';
