@@ -1,4 +1,15 @@
-/** Jobs over shards of documents: worker threads, a journal, resume. */
+/** Jobs over shards of documents: worker threads, a journal, resume; and the files that they write. */
+
+export {
+  DOCUMENTS_FOLDER,
+  DROPPED_FOLDER,
+  type Drop,
+  documentLine,
+  prepareShardFiles,
+  type ShardFilesOptions,
+  shardFilesOf,
+  writeShardFiles,
+} from './document-files.node.ts';
 export * from './index.ts';
 export { JOB_MARK } from './job-folder.node.ts';
 export { type JobOptions, type JobResult, runJob } from './run-job.node.ts';
