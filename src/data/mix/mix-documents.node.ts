@@ -11,7 +11,13 @@ import { CancelledError, ConfigError, DataError } from '../../core/errors.ts';
 import { readJsonFile } from '../../core/json-file.node.ts';
 import { JOB_MARK } from '../jobs/index.node.ts';
 import type { MixtureRecord } from './describe-mixture.ts';
-import { type MixInput, type SpillCounts, type SpillOptions, spillDocuments } from './document-spill.node.ts';
+import {
+  type DocumentSpill,
+  type MixInput,
+  type SpillCounts,
+  type SpillOptions,
+  spillDocuments,
+} from './document-spill.node.ts';
 import { type MixtureOptions, planMixture } from './plan-mixture.ts';
 import { writeMixture } from './write-mixture.node.ts';
 
@@ -69,8 +75,10 @@ export async function mixDocuments(
   const stored = await readStored(folder, fingerprint, options.fresh ?? false);
   if (stored) return stored;
 
-  const spill = await spillDocuments(inputs, folder, options);
+  let spill: DocumentSpill | undefined;
   try {
+    spill = await spillDocuments(inputs, folder, options);
+    const { sources } = spill;
     const { counts } = spill;
     if (counts.numDocuments === 0) {
       const first = counts.skipped[0];
@@ -81,11 +89,11 @@ export async function mixDocuments(
             : 'Check the paths.'),
       );
     }
-    const plan = planMixture(spill.sources, mixture);
+    const plan = planMixture(sources, mixture);
     let record: MixtureRecord | undefined;
     let seconds = 0;
     await writeFolderAtomic(folder, async (temporary) => {
-      record = await writeMixture(spill, plan, temporary, options);
+      record = await writeMixture(spill!, plan, temporary, options);
       seconds = (performance.now() - startedAt) / 1000;
       const job: MixJobFile = {
         plinth: JOB_MARK,
@@ -103,7 +111,7 @@ export async function mixDocuments(
   } catch (error) {
     throw signal?.aborted ? new CancelledError('Stopped. Nothing was written.') : error;
   } finally {
-    await spill.close();
+    await spill?.close();
   }
 }
 
