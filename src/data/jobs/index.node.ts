@@ -13,4 +13,4 @@ export {
 export * from './index.ts';
 export { JOB_MARK } from './job-folder.node.ts';
 export { type JobOptions, type JobResult, runJob } from './run-job.node.ts';
-export type { InputFile, JobInputs, ReadCounts } from './shard-documents.ts';
+export type { InputFile, JobInputs } from './shard-documents.ts';

@@ -1,4 +1,5 @@
 /** Jobs over shards of documents, the browser-safe part. */
+export type { ReadCounts } from './shard-documents.ts';
 export {
   type Shard,
   type ShardProcessor,
