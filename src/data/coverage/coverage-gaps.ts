@@ -23,8 +23,11 @@ export interface GapOptions {
   readonly minTrainingBytes?: number;
   /** A facet with a smaller share of the evaluation is not looked at. Default 0.01. */
   readonly minEvaluationShare?: number;
-  /** Domains are compared only when both sides use the same names. Default true. */
-  readonly domains?: boolean;
+  /**
+   * Whether domains are compared. 'auto' (default) compares them when the two sides share a name at least: names
+   * that come from files of two folders mean nothing to one another.
+   */
+  readonly domains?: boolean | 'auto';
 }
 
 /** Labels that say what could not be told. */
@@ -39,10 +42,17 @@ export function coverageGaps(
   const languages = gapsBy('language', training, evaluation, options).filter(
     ({ name }) => !NO_LANGUAGE.has(name),
   );
-  const domains = (options.domains ?? true) ? gapsBy('domain', training, evaluation, options) : [];
+  const { domains: compare = 'auto' } = options;
+  const hasDomains = compare === 'auto' ? shareDomain(training, evaluation) : compare;
+  const domains = hasDomains ? gapsBy('domain', training, evaluation, options) : [];
   return [...languages, ...domains].sort(
     (a, b) => a.trainingBytes - b.trainingBytes || b.evaluationShare - a.evaluationShare,
   );
+}
+
+function shareDomain(training: CoverageCounts, evaluation: CoverageCounts): boolean {
+  const names = amountsBy(training, 'domain');
+  return [...amountsBy(evaluation, 'domain').keys()].some((name) => names.has(name));
 }
 
 function gapsBy(

@@ -75,7 +75,11 @@ export async function auditDocuments(options: AuditOptions): Promise<AuditReport
   }
   const evaluation =
     options.evaluation && (await audit(options, join(options.folder, 'evaluation'), options.evaluation, {}));
-  const gaps = evaluation ? coverageGaps(coverage, mergedCoverage(evaluation.results)) : [];
+  const gaps = evaluation
+    ? coverageGaps(coverage, mergedCoverage(evaluation.results), {
+        domains: options.domainColumn !== undefined || 'auto',
+      })
+    : [];
   const removed = mergeCleanResults(job.results.flatMap((result) => result.removed ?? []));
   const total = totalOf(coverage);
   const hasTokens = options.tokenizer !== undefined;
