@@ -1,0 +1,3 @@
+/** Quality of texts, with model files. */
+export { loadClassifier, saveClassifier } from './classifier-file.node.ts';
+export * from './index.ts';
