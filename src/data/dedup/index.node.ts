@@ -1,0 +1,5 @@
+/** Deduplication and decontamination with files: signatures, duplicates of inputs of any size. */
+export { openDuplicateSet, saveDuplicateSet } from './duplicate-set-file.node.ts';
+export { type FindDuplicatesOptions, findDuplicates } from './find-duplicates.node.ts';
+export * from './index.ts';
+export { removeSignatures, SignatureShardWriter } from './signature-shards.node.ts';
