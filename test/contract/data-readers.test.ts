@@ -164,7 +164,7 @@ describe('files that cannot be read', () => {
     [
       'a cut archive',
       () => write('cut.jsonl.gz', gzipSync(jsonl).subarray(0, 60)),
-      'could not be read to its end',
+      'could not be unpacked as gzip',
     ],
     [
       'text called Parquet',

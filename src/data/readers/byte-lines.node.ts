@@ -1,114 +1,137 @@
 /**
  * Lines of a file as text, streamed, with their numbers and byte offsets: the ground on which text, JSONL and
- * CSV readers stand. Opens `.gz` files as what is inside. A line that is not UTF-8 or longer than the bound is
- * given as damage, and the lines after it are read on.
+ * CSV readers stand. Compressed files are read as what is inside. A line that is not UTF-8 or longer than the
+ * bound is given as damage, and so is a gap where a compressed file is damaged; the lines after it are read on.
  */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { createGunzip } from 'node:zlib';
-import { DataError, FormatError, messageOf } from '../../core/errors.ts';
+import { FormatError } from '../../core/errors.ts';
+import { type ByteDamage, byteChunks } from './byte-chunks.node.ts';
 
 export interface FileLine {
   /** 1-based. */
   number: number;
-  /** Offset of the line's first byte (of the unpacked text for .gz). */
+  /** Offset of the line's first byte, of the unpacked text in a compressed file. */
   offset: number;
   /** The line without its end, or null when it is damaged. */
   text: string | null;
   damage?: string;
+  /** The damage is of the compressed file, at this offset in it; no line's text is lost with it but this one's. */
+  packedOffset?: number;
 }
 
 export const defaultMaxLineBytes = 64 * 1024 * 1024;
 
-/** @throws DataError for a file that is absent, empty or a folder; FormatError for a damaged archive or UTF-16. */
-export async function* fileLines(path: string, maxLineBytes = defaultMaxLineBytes): AsyncGenerator<FileLine> {
-  await checkFile(path);
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  let parts: Uint8Array[] = [];
-  let length = 0;
-  let number = 1;
-  let offset = 0;
-  const finish = (): FileLine => {
-    const line = lineOf(parts, length, maxLineBytes, decoder);
-    const done: FileLine = { number, offset, ...line };
-    parts = [];
-    offset += length + 1;
-    length = 0;
-    number++;
-    return done;
-  };
+/** Where a line stands, for reports. */
+export function positionOf({ number, offset, packedOffset }: FileLine): string {
+  return packedOffset === undefined
+    ? `line ${number} (byte ${offset})`
+    : `line ${number} (byte ${packedOffset} of the compressed file)`;
+}
+
+/**
+ * The lines in batches, one for each chunk that is read, because a promise for each line costs more than reading
+ * it.
+ * @throws DataError for a file that is absent, empty or a folder; FormatError for UTF-16, and for a compressed
+ * file from which nothing can be unpacked.
+ */
+export async function* fileLines(
+  path: string,
+  maxLineBytes = defaultMaxLineBytes,
+): AsyncGenerator<FileLine[]> {
+  const splitter = new LineSplitter(path, maxLineBytes);
   for await (const chunk of byteChunks(path)) {
-    if (offset === 0 && length === 0) checkEncoding(chunk, path);
-    let start =
-      number === 1 && length === 0 && chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf ? 3 : 0;
-    offset += start;
-    for (let end = chunk.indexOf(10, start); end !== -1; end = chunk.indexOf(10, start)) {
-      keep(chunk.subarray(start, end));
-      start = end + 1;
-      yield finish();
+    const lines = 'reason' in chunk ? [splitter.gap(chunk)] : splitter.push(chunk);
+    if (lines.length > 0) yield lines;
+  }
+  const last = splitter.end();
+  if (last !== null) yield [last];
+}
+
+class LineSplitter {
+  readonly #path: string;
+  readonly #maxLineBytes: number;
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  /** The line that is not at its end yet. */
+  #parts: Uint8Array[] = [];
+  #length = 0;
+  #number = 1;
+  #offset = 0;
+  #isAtStart = true;
+
+  constructor(path: string, maxLineBytes: number) {
+    this.#path = path;
+    this.#maxLineBytes = maxLineBytes;
+  }
+
+  push(chunk: Uint8Array): FileLine[] {
+    const lines: FileLine[] = [];
+    let start = 0;
+    if (this.#isAtStart && chunk.length > 0) {
+      this.#isAtStart = false;
+      checkEncoding(chunk, this.#path);
+      if (chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf) start = 3;
+      this.#offset = start;
     }
-    keep(chunk.subarray(start));
+    for (let end = chunk.indexOf(10, start); end !== -1; end = chunk.indexOf(10, start)) {
+      this.#keep(chunk.subarray(start, end));
+      start = end + 1;
+      lines.push(this.#finish());
+    }
+    if (start < chunk.length) this.#keep(chunk.subarray(start));
+    return lines;
   }
-  if (length > 0) yield finish();
 
-  function keep(part: Uint8Array): void {
+  /** What has been read of the line before the gap is lost with it. */
+  gap({ offset, reason }: ByteDamage): FileLine {
+    const line: FileLine = {
+      number: this.#number,
+      offset: this.#offset,
+      text: null,
+      damage: reason,
+      packedOffset: offset,
+    };
+    this.#isAtStart = false;
+    this.#next();
+    return line;
+  }
+
+  end(): FileLine | null {
+    return this.#length > 0 ? this.#finish() : null;
+  }
+
+  #keep(part: Uint8Array): void {
     // Beyond the bound only the length is kept, so that a file without line ends cannot fill the memory.
-    if (length <= maxLineBytes) parts.push(part);
-    length += part.length;
+    if (this.#length <= this.#maxLineBytes) this.#parts.push(part);
+    this.#length += part.length;
+  }
+
+  #finish(): FileLine {
+    const number = this.#number;
+    const offset = this.#offset;
+    let line: FileLine;
+    if (this.#length > this.#maxLineBytes) {
+      line = { number, offset, text: null, damage: `longer than ${this.#maxLineBytes} bytes` };
+    } else {
+      let bytes = this.#parts.length === 1 ? this.#parts[0]! : concatenate(this.#parts, this.#length);
+      if (bytes.at(-1) === 13) bytes = bytes.subarray(0, -1);
+      try {
+        line = { number, offset, text: this.#decoder.decode(bytes) };
+      } catch {
+        line = { number, offset, text: null, damage: 'not valid UTF-8' };
+      }
+    }
+    this.#next();
+    return line;
+  }
+
+  #next(): void {
+    this.#offset += this.#length + 1;
+    this.#number++;
+    this.#parts = [];
+    this.#length = 0;
   }
 }
 
-/** @throws DataError that says what is wrong with the path. */
-export async function checkFile(path: string): Promise<{ sizeBytes: number }> {
-  let info: Awaited<ReturnType<typeof stat>>;
-  try {
-    info = await stat(path);
-  } catch (error) {
-    const isAbsent = (error as { code?: unknown }).code === 'ENOENT';
-    throw new DataError(
-      isAbsent
-        ? `There is no file ${path}. Check the path.`
-        : `${path} cannot be opened (${messageOf(error)}).`,
-      { cause: error },
-    );
-  }
-  if (info.isDirectory()) throw new DataError(`${path} is a folder; name a file in it.`);
-  if (info.size === 0 && info.isFile()) throw new DataError(`${path} is empty.`);
-  return { sizeBytes: info.size };
-}
-
-async function* byteChunks(path: string): AsyncGenerator<Uint8Array> {
-  const file = createReadStream(path, { highWaterMark: 256 * 1024 });
-  const stream = path.toLowerCase().endsWith('.gz') ? file.pipe(createGunzip()) : file;
-  // pipe() does not pass errors on: without this a failing file would leave the reader waiting.
-  if (stream !== file) file.on('error', (error) => stream.destroy(error));
-  try {
-    for await (const chunk of stream) yield chunk as Uint8Array;
-  } catch (error) {
-    throw new FormatError(`${path} could not be read to its end (${messageOf(error)}).`, { cause: error });
-  } finally {
-    file.destroy();
-    stream.destroy();
-  }
-}
-
-function lineOf(
-  parts: readonly Uint8Array[],
-  length: number,
-  maxLineBytes: number,
-  decoder: TextDecoder,
-): { text: string | null; damage?: string } {
-  if (length > maxLineBytes) return { text: null, damage: `longer than ${maxLineBytes} bytes` };
-  let bytes = parts.length === 1 ? parts[0]! : concatenate(parts, length);
-  if (bytes.at(-1) === 13) bytes = bytes.subarray(0, -1);
-  try {
-    return { text: decoder.decode(bytes) };
-  } catch {
-    return { text: null, damage: 'not valid UTF-8' };
-  }
-}
-
-function concatenate(parts: readonly Uint8Array[], length: number): Uint8Array {
+export function concatenate(parts: readonly Uint8Array[], length: number): Uint8Array {
   const out = new Uint8Array(length);
   let at = 0;
   for (const part of parts) {

@@ -6,7 +6,8 @@
 import Papa from 'papaparse';
 import { DataError, FormatError } from '../../core/errors.ts';
 import type { ReadReport } from '../document.ts';
-import { type FileLine, fileLines } from './byte-lines.node.ts';
+import { type FileLine, fileLines, positionOf } from './byte-lines.node.ts';
+import { extensionOf } from './file-format.ts';
 
 export interface CsvOptions {
   /** Default: tab for .tsv files, else guessed from the first lines among , ; tab and |. */
@@ -25,35 +26,34 @@ const maxRecordLines = 1000;
 const maxRecordCharacters = 4 * 1024 * 1024;
 const numSampleLines = 20;
 
-/** @throws DataError for an absent or empty file and one without rows, FormatError for one without a header. */
+/**
+ * @throws DataError for an absent or empty file and one without rows, FormatError for one whose header is blank
+ * or damaged.
+ */
 export async function* csvRecords(
   path: string,
   report: ReadReport,
   options: CsvOptions = {},
 ): AsyncGenerator<CsvRecord> {
-  const pending: FileLine[] = [];
-  const lines = fileLines(path, maxRecordCharacters);
-  const more = async (): Promise<boolean> => {
-    const next = await lines.next();
-    if (!next.done) pending.push(next.value);
-    return !next.done;
-  };
-  while (pending.length < numSampleLines && (await more()));
-  const isTsv = /\.tsv(\.gz)?$/i.test(path);
-  const delimiter = options.delimiter ?? (isTsv ? '\t' : guessDelimiter(pending));
+  const lines = new LineQueue(fileLines(path, maxRecordCharacters));
   let columns: string[] | null = null;
   let numRecords = 0;
   try {
-    while (pending.length > 0 || (await more())) {
-      const first = pending[0]!;
-      const position = `line ${first.number} (byte ${first.offset})`;
-      const record = await takeRecord(pending, more, delimiter);
+    while (lines.length < numSampleLines && (await lines.more()));
+    const isTsv = extensionOf(path) === 'tsv';
+    const delimiter = options.delimiter ?? (isTsv ? '\t' : guessDelimiter(lines.first(numSampleLines)));
+    while (lines.length > 0 || (await lines.more())) {
+      const first = lines.at(0)!;
+      const position = positionOf(first);
+      let record = takeRecord(lines, delimiter);
+      while (record === 'more') record = takeRecord(lines, delimiter, !(await lines.more()));
       if (typeof record === 'string') {
+        if (columns === null) throw damagedHeader(path, position, record);
         report.skip(position, record);
-        pending.shift();
+        lines.drop(1);
         continue;
       }
-      pending.splice(0, record.numLines);
+      lines.drop(record.numLines);
       if (record.text.trim() === '') continue;
       const fields = fieldsOf(record.text, delimiter);
       if (columns === null) {
@@ -65,23 +65,70 @@ export async function* csvRecords(
       else report.skip(position, `${fields.length} fields, the header has ${columns.length}`);
     }
   } finally {
-    await lines.return(undefined);
+    await lines.close();
   }
   if (numRecords === 0 && report.numSkipped === 0)
     throw new DataError(`${path} has no rows${columns ? ' below its header' : ''}.`);
 }
 
+function damagedHeader(path: string, position: string, reason: string): FormatError {
+  return new FormatError(
+    `The header of ${path} cannot be read (${position}: ${reason}), so its columns have no names. ` +
+      'Put a line of column names first.',
+  );
+}
+
+/** Lines that were read and not used yet. */
+class LineQueue {
+  readonly #batches: AsyncGenerator<FileLine[]>;
+  #lines: FileLine[] = [];
+  #start = 0;
+
+  constructor(batches: AsyncGenerator<FileLine[]>) {
+    this.#batches = batches;
+  }
+
+  get length(): number {
+    return this.#lines.length - this.#start;
+  }
+
+  at(index: number): FileLine | undefined {
+    return this.#lines[this.#start + index];
+  }
+
+  first(numLines: number): FileLine[] {
+    return this.#lines.slice(this.#start, this.#start + numLines);
+  }
+
+  drop(numLines: number): void {
+    this.#start += numLines;
+  }
+
+  /** False when the file has no more lines. */
+  async more(): Promise<boolean> {
+    const next = await this.#batches.next();
+    if (next.done) return false;
+    this.#lines = this.length === 0 ? next.value : [...this.#lines.slice(this.#start), ...next.value];
+    this.#start = 0;
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return(undefined);
+  }
+}
+
 /** As many lines as one record needs, or why the first line cannot begin one. Consumes nothing. */
-async function takeRecord(
-  pending: readonly FileLine[],
-  more: () => Promise<boolean>,
+function takeRecord(
+  lines: LineQueue,
   delimiter: string,
-): Promise<{ text: string; numLines: number } | string> {
+  isAtEnd = false,
+): { text: string; numLines: number } | 'more' | string {
   let text = '';
   let open = false;
   for (let i = 0; i < maxRecordLines; i++) {
-    if (i >= pending.length && !(await more())) return 'a quoted field is never closed';
-    const line = pending[i]!;
+    const line = lines.at(i);
+    if (line === undefined) return isAtEnd ? 'a quoted field is never closed' : 'more';
     if (line.text === null)
       return i === 0 ? (line.damage ?? 'damaged') : 'a quoted field runs into a damaged line';
     open = endsInQuotes(line.text, delimiter, open);
@@ -94,6 +141,7 @@ async function takeRecord(
 
 /** Whether a quoted field is still open at the end of the line. Quotes open a field only at its start. */
 function endsInQuotes(line: string, delimiter: string, openBefore: boolean): boolean {
+  if (!line.includes('"')) return openBefore;
   let open = openBefore;
   let atStart = !openBefore;
   for (let i = 0; i < line.length; i++) {

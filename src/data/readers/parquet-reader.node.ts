@@ -4,7 +4,7 @@
  */
 import { DataError, FormatError, LimitError, messageOf } from '../../core/errors.ts';
 import type { Document, ReadReport } from '../document.ts';
-import { checkFile } from './byte-lines.node.ts';
+import { checkFile } from './byte-window.node.ts';
 import { missingTextColumn } from './csv-reader.node.ts';
 import { documentsOfRecords, FileReader, type PlacedRecord } from './file-reader.ts';
 import { ParquetDecoder, type RowGroupInfo } from './parquet-decoder.node.ts';

@@ -1,25 +1,29 @@
-/** Table files as a `Table` in memory, and the choice of a reader by a file's extension. */
+/** Table files as a `Table` in memory. */
 import { readFile } from 'node:fs/promises';
 import { DataError, FormatError, LimitError, messageOf } from '../../core/errors.ts';
-import { type Reader, ReadReport } from '../document.ts';
+import { ReadReport } from '../document.ts';
 import { type Table, tableOf, typeColumns } from '../table.ts';
-import { checkFile } from './byte-lines.node.ts';
-import { CsvReader, type CsvReaderOptions } from './csv-reader.node.ts';
+import { checkFile } from './byte-window.node.ts';
 import { type CsvOptions, csvRecords } from './csv-records.node.ts';
-import { JsonlReader, type JsonlReaderOptions, jsonlRecords } from './jsonl-reader.node.ts';
-import { ParquetReader, type ParquetReaderOptions, parquetRecords } from './parquet-reader.node.ts';
-import { TextReader, type TextReaderOptions } from './text-reader.node.ts';
+import { compressionOf, extensionOf, formatOf } from './file-format.ts';
+import { jsonlRecords } from './jsonl-reader.node.ts';
+import { parquetRecords } from './parquet-reader.node.ts';
+import { sqliteRecords } from './sqlite-reader.node.ts';
+
+export { type OpenReaderOptions, openReader } from './open-reader.node.ts';
 
 export interface ReadTableOptions extends CsvOptions {
   /** More rows are an error. Default 1,000,000. */
   maxRows?: number;
+  /** Which table of an SQLite database. Default: the only one. */
+  table?: string;
 }
 
 const maxJsonBytes = 512 * 1024 * 1024;
-const tableExtensions = 'csv, tsv, jsonl, ndjson, json, parquet';
+const tableExtensions = 'csv, tsv, jsonl, ndjson, json, parquet, sqlite, sqlite3, db';
 
 /**
- * Reads csv, tsv, jsonl, ndjson (each also .gz), json (a list of objects) and parquet. Columns of a CSV file
+ * Reads csv, tsv, jsonl, ndjson (each also compressed), json (a list of objects), parquet and SQLite. Columns of a CSV file
  * whose cells are all numbers, or all true and false, get these types.
  * @throws DataError for absent, empty and unreadable files; LimitError above `maxRows`.
  */
@@ -37,17 +41,21 @@ export async function readTable(
     records.push(record);
     report.numRead++;
   };
-  const extension = extensionOf(path);
-  if (extension === 'csv' || extension === 'tsv') {
+  const format = formatOf(path);
+  if (format === 'csv' || format === 'tsv') {
     for await (const { columns, fields } of csvRecords(path, report, options)) {
       add(Object.fromEntries(columns.map((column, i) => [column, fields[i]])));
     }
-  } else if (extension === 'jsonl' || extension === 'ndjson') {
+  } else if (format === 'jsonl') {
     for await (const { record } of jsonlRecords(path, report)) add(record);
-  } else if (extension === 'json') {
+  } else if (extensionOf(path) === 'json' && compressionOf(path) === null) {
     for (const record of await jsonArray(path, report)) add(record);
-  } else if (extension === 'parquet') {
+  } else if (format === 'parquet') {
     for await (const { record } of parquetRecords(path, report)) add(record);
+  } else if (format === 'sqlite') {
+    const { table } = options;
+    const rows = sqliteRecords(path, report, table === undefined ? {} : { table }, false);
+    for await (const { record } of rows) add(record);
   } else {
     await checkFile(path);
     throw new DataError(
@@ -62,29 +70,7 @@ export async function readTable(
     throw new DataError(`${path} has no usable rows.${why}`);
   }
   const table = tableOf(records);
-  return { table: extension === 'csv' || extension === 'tsv' ? typeColumns(table) : table, report };
-}
-
-export type OpenReaderOptions = TextReaderOptions &
-  JsonlReaderOptions &
-  CsvReaderOptions &
-  ParquetReaderOptions;
-
-/** The reader for a file: txt, text and md; jsonl and ndjson; csv and tsv (each also .gz); parquet. */
-export function openReader(path: string, options: OpenReaderOptions = {}): Reader {
-  const extension = extensionOf(path);
-  if (['txt', 'text', 'md'].includes(extension)) return new TextReader(path, options);
-  if (extension === 'jsonl' || extension === 'ndjson') return new JsonlReader(path, options);
-  if (extension === 'csv' || extension === 'tsv') return new CsvReader(path, options);
-  if (extension === 'parquet') return new ParquetReader(path, options);
-  throw new DataError(
-    `No reader for ${path}. Known extensions: txt, text, md, jsonl, ndjson, csv, tsv, parquet.`,
-  );
-}
-
-function extensionOf(path: string): string {
-  const name = path.toLowerCase().replace(/\.gz$/, '');
-  return /\.([a-z0-9]+)$/.exec(name)?.[1] ?? '';
+  return { table: format === 'csv' || format === 'tsv' ? typeColumns(table) : table, report };
 }
 
 async function jsonArray(path: string, report: ReadReport): Promise<Record<string, unknown>[]> {

@@ -8,7 +8,7 @@ export interface RecordOptions {
   idColumn?: string;
 }
 
-const usualTextColumns = ['text', 'content'];
+export const usualTextColumns = ['text', 'content'];
 
 /** The column that holds the text, or null. */
 export function textColumnOf(columns: readonly string[], options: RecordOptions): string | null {

@@ -1,0 +1,336 @@
+/**
+ * The members of a gzip file (RFC 1952), each inflated on its own: one synchronous inflate for a member that
+ * fits the window (Common Crawl's are 5 to 20 KB), a stream for a longer one. A damaged member is told with its
+ * offset, and reading goes on at the next member header. The checksum of every member is compared.
+ */
+import { constants, crc32, createInflateRaw, type InflateRaw, inflateRawSync } from 'node:zlib';
+import { messageOf } from '../../core/errors.ts';
+import { ByteWindow, readSizeBytes } from './byte-window.node.ts';
+
+/** Compressed members up to this size are inflated in one call. */
+const windowBytes = 1024 * 1024;
+/** Output of one such call; a member with more is streamed. */
+const maxInflatedBytes = 32 * 1024 * 1024;
+/** A streamed member is fed in pieces of this size, which bounds what a bomb can unpack at once (1032 to 1). */
+const streamPieceBytes = 16 * 1024;
+const trailerBytes = 8;
+
+export interface GzipPiece {
+  /** Unpacked bytes; the caller may keep them. */
+  bytes: Uint8Array;
+  /** Offset in the file of the member they come from. */
+  memberOffset: number;
+  /** They begin a member. */
+  isFirst: boolean;
+  /** They end it. */
+  isLast: boolean;
+}
+
+export interface GzipDamage {
+  /** Offset in the file where the damaged member begins. */
+  offset: number;
+  reason: string;
+}
+
+export interface GzipOptions {
+  /** Give out the bytes of a member whose checksum is wrong, if it fits the window; the damage follows them. */
+  keepUnverified: boolean;
+}
+
+/** @throws DataError when the file cannot be read. */
+export async function* gzipPieces(
+  path: string,
+  { keepUnverified }: GzipOptions,
+): AsyncGenerator<GzipPiece | GzipDamage> {
+  const window = new ByteWindow(path, windowBytes + readSizeBytes);
+  try {
+    for (;;) {
+      await window.fill(readSizeBytes / 4);
+      if (window.length === 0) return;
+      const offset = window.offset;
+      if (isZeroPadding(window.bytes)) {
+        window.advance(window.length);
+        continue;
+      }
+      const headerBytes = await takeHeader(window);
+      if (typeof headerBytes === 'string') {
+        yield { offset, reason: headerBytes };
+        await toNextMember(window, 1);
+        continue;
+      }
+      const whole = await inflateWhole(window, headerBytes);
+      if (whole === 'long') {
+        yield* streamMember(window, headerBytes);
+        continue;
+      }
+      const { bytes, consumedBytes, damage, isVerified } = whole;
+      if (bytes.length > 0 && (isVerified || keepUnverified)) {
+        yield { bytes, memberOffset: offset, isFirst: true, isLast: damage === undefined };
+      }
+      if (damage !== undefined) yield { offset, reason: damage };
+      if (consumedBytes > 0) window.advance(consumedBytes);
+      else await toNextMember(window, headerBytes);
+    }
+  } finally {
+    await window.close();
+  }
+}
+
+/** Length of the member header at the window's start, or why there is none. */
+async function takeHeader(window: ByteWindow): Promise<number | string> {
+  let length = headerLength(window.bytes);
+  if (length === 'short') {
+    await window.fill(windowBytes);
+    length = headerLength(window.bytes);
+  }
+  return length === 'short' ? 'the gzip header is cut' : length;
+}
+
+/** RFC 1952, 2.3. */
+function headerLength(bytes: Buffer): number | 'short' | string {
+  if (bytes.length < 10) return 'short';
+  if (!isHeaderStart(bytes, 0)) return 'not a gzip member (expected 1f 8b 08)';
+  const flags = bytes[3]!;
+  let at = 10;
+  if (flags & 4) {
+    if (bytes.length < 12) return 'short';
+    at += 2 + bytes.readUInt16LE(10);
+  }
+  // Name and comment are zero-ended.
+  for (const flag of [8, 16]) {
+    if ((flags & flag) === 0) continue;
+    const end = bytes.indexOf(0, at);
+    if (end === -1) return bytes.length >= windowBytes ? 'the gzip header has no end' : 'short';
+    at = end + 1;
+  }
+  if (flags & 2) at += 2;
+  return at > bytes.length ? 'short' : at;
+}
+
+/** Magic, deflate, no reserved flag. */
+function isHeaderStart(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0x1f && bytes[at + 1] === 0x8b && bytes[at + 2] === 8 && (bytes[at + 3]! & 0xe0) === 0;
+}
+
+interface WholeMember {
+  bytes: Uint8Array;
+  /** 0: unknown, look for the next header. */
+  consumedBytes: number;
+  damage?: string;
+  /** The checksum was right, or the damage was met before it: what came out until then stands. */
+  isVerified: boolean;
+}
+
+/** With `info`, zlib's functions also tell how much input was used; its types do not know. */
+interface InflateResult {
+  buffer: Buffer;
+  engine: { bytesWritten: number };
+}
+
+async function inflateWhole(window: ByteWindow, headerBytes: number): Promise<WholeMember | 'long'> {
+  for (;;) {
+    const deflated = window.bytes.subarray(headerBytes);
+    try {
+      const { buffer, engine } = inflateRawSync(deflated, {
+        info: true,
+        maxOutputLength: maxInflatedBytes,
+        chunkSize: 32 * 1024,
+      }) as unknown as InflateResult;
+      const end = headerBytes + engine.bytesWritten;
+      if (window.length < end + trailerBytes) {
+        if (!window.isAtEnd && end + trailerBytes <= windowBytes) {
+          await window.fill(end + trailerBytes);
+          if (window.length >= end + trailerBytes) return verified(window.bytes, end, buffer);
+        }
+        if (!window.isAtEnd) return 'long';
+        return {
+          bytes: buffer,
+          consumedBytes: window.length,
+          damage: 'the gzip member is cut in its checksum',
+          isVerified: true,
+        };
+      }
+      return verified(window.bytes, end, buffer);
+    } catch (error) {
+      const code = (error as { code?: unknown }).code;
+      if (code === 'ERR_BUFFER_TOO_LARGE') return 'long';
+      if (code === 'Z_BUF_ERROR' && !window.isAtEnd) {
+        if (window.length >= windowBytes) return 'long';
+        await window.fill(windowBytes);
+        continue;
+      }
+      const reason = code === 'Z_BUF_ERROR' ? 'the file ends inside of it' : messageOf(error);
+      return {
+        bytes: inflatePrefix(deflated),
+        consumedBytes: 0,
+        damage: `damaged gzip member: ${reason}`,
+        isVerified: true,
+      };
+    }
+  }
+}
+
+function verified(bytes: Buffer, end: number, buffer: Buffer): WholeMember {
+  const isRight =
+    bytes.readUInt32LE(end) === crc32(buffer) && bytes.readUInt32LE(end + 4) === buffer.length >>> 0;
+  const consumedBytes = end + trailerBytes;
+  if (isRight) return { bytes: buffer, consumedBytes, isVerified: true };
+  const damage = 'damaged gzip member: wrong checksum';
+  // Where no member follows, the inflate may have run over the next header: that is looked for from the start.
+  const isInPlace = consumedBytes === bytes.length || isHeaderStart(bytes, consumedBytes);
+  return { bytes: buffer, consumedBytes: isInPlace ? consumedBytes : 0, damage, isVerified: false };
+}
+
+/**
+ * All that comes out of damaged data before its first error. zlib keeps that back, but inflates a part of the
+ * input gladly: the longest part without an error is found by halving.
+ */
+function inflatePrefix(deflated: Buffer): Uint8Array {
+  let good: Buffer = Buffer.alloc(0);
+  let low = 0;
+  let high = deflated.length;
+  const attempt = (length: number): boolean => {
+    try {
+      good = inflateRawSync(deflated.subarray(0, length), {
+        finishFlush: constants.Z_SYNC_FLUSH,
+        maxOutputLength: maxInflatedBytes,
+      });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (attempt(high)) return good;
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (attempt(middle)) low = middle;
+    else high = middle;
+  }
+  return good;
+}
+
+async function* streamMember(
+  window: ByteWindow,
+  headerBytes: number,
+): AsyncGenerator<GzipPiece | GzipDamage> {
+  const memberOffset = window.offset;
+  const inflate = new PieceInflate();
+  let crc = 0;
+  let numBytes = 0;
+  let isFirst = true;
+  window.advance(headerBytes);
+  try {
+    for (;;) {
+      await window.fill(streamPieceBytes);
+      const piece = window.bytes.subarray(0, streamPieceBytes);
+      if (piece.length === 0) {
+        yield { offset: memberOffset, reason: 'damaged gzip member: the file ends inside of it' };
+        return;
+      }
+      const { outputs, consumedBytes, isEnd, error } = await inflate.push(piece);
+      for (const bytes of outputs) {
+        crc = crc32(bytes, crc);
+        numBytes += bytes.length;
+        yield { bytes, memberOffset, isFirst, isLast: false };
+        isFirst = false;
+      }
+      if (error !== undefined) {
+        yield { offset: memberOffset, reason: `damaged gzip member: ${error}` };
+        await toNextMember(window, 0);
+        return;
+      }
+      window.advance(consumedBytes);
+      if (!isEnd) continue;
+      await window.fill(trailerBytes);
+      const { bytes } = window;
+      const isRight =
+        bytes.length >= trailerBytes &&
+        bytes.readUInt32LE(0) === crc &&
+        bytes.readUInt32LE(4) === numBytes % 2 ** 32;
+      if (isRight) {
+        yield { bytes: new Uint8Array(0), memberOffset, isFirst, isLast: true };
+        window.advance(trailerBytes);
+      } else {
+        yield { offset: memberOffset, reason: 'damaged gzip member: wrong checksum' };
+        await toNextMember(window, 0);
+      }
+      return;
+    }
+  } finally {
+    inflate.close();
+  }
+}
+
+/** zlib's stream, asked for one piece at a time. */
+class PieceInflate {
+  readonly #stream: InflateRaw = createInflateRaw({ chunkSize: readSizeBytes });
+  #outputs: Uint8Array[] = [];
+  #isEnd = false;
+  #written = 0;
+  #fail: ((error: Error) => void) | null = null;
+
+  constructor() {
+    this.#stream.on('data', (bytes: Buffer) => this.#outputs.push(bytes));
+    this.#stream.on('end', () => {
+      this.#isEnd = true;
+    });
+    this.#stream.on('error', (error) => this.#fail?.(error));
+  }
+
+  async push(piece: Buffer): Promise<{
+    outputs: Uint8Array[];
+    consumedBytes: number;
+    isEnd: boolean;
+    error?: string;
+  }> {
+    const before = this.#stream.bytesWritten;
+    this.#written += piece.length;
+    let error: string | undefined;
+    await new Promise<void>((resolve) => {
+      this.#fail = (failure) => {
+        error = failure.message;
+        resolve();
+      };
+      this.#stream.write(piece, (failure) => {
+        if (failure) error = failure.message;
+        resolve();
+      });
+    });
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    // Input that zlib left alone lies behind the end of the deflate stream.
+    const isEnd = this.#isEnd || this.#stream.bytesWritten < this.#written;
+    const consumedBytes = this.#stream.bytesWritten - before;
+    return { outputs, consumedBytes, isEnd, ...(error !== undefined && { error }) };
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+}
+
+/** Moves on to the next thing that looks like a member header, `skipBytes` or more ahead, or to the end. */
+async function toNextMember(window: ByteWindow, skipBytes: number): Promise<void> {
+  window.advance(Math.min(skipBytes, window.length));
+  for (;;) {
+    await window.fill(readSizeBytes);
+    const { bytes } = window;
+    for (
+      let at = bytes.indexOf(0x1f);
+      at !== -1 && at + 4 <= bytes.length;
+      at = bytes.indexOf(0x1f, at + 1)
+    ) {
+      if (!isHeaderStart(bytes, at)) continue;
+      window.advance(at);
+      return;
+    }
+    window.advance(window.isAtEnd ? bytes.length : Math.max(0, bytes.length - 3));
+    if (window.isAtEnd) return;
+  }
+}
+
+/** Some writers fill the last block with zeros (gzip itself takes these for the end too). */
+function isZeroPadding(bytes: Buffer): boolean {
+  if (bytes[0] !== 0) return false;
+  return bytes.every((byte) => byte === 0);
+}
