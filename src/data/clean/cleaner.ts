@@ -209,7 +209,7 @@ function runLines(step: Extract<Step, { kind: 'lines' }>, page: Page): Drop | nu
     else if (kept.length > 0 && endsInBreak(page.text)) text += '\n';
     // No line end goes with the last of the lines.
     if (kept.length === 0 && lastDropper >= 0) removedBytes[lastDropper]!--;
-    if (text !== page.text) page.load(page.document, text);
+    if (text !== page.text) page.change(text);
   }
   // What joining and stripping took is the first rule's doing.
   removedBytes[0]! += bytesBefore - page.numBytes - sum(removedBytes);

@@ -103,6 +103,7 @@ export class PageWords {
         hash = Math.imul(hash ^ code, hashFactor);
       }
       if ((any & special) === 0) this.#push(start, at, hash, at - start, any, all);
+      else if ((any & (SURROGATE | UNSPACED)) === 0) this.#cutMarks(start, at);
       else this.#cutSpecial(start, at);
     }
   }
@@ -122,16 +123,28 @@ export class PageWords {
   /** A word of which nothing is known yet. */
   #pushSpan(start: number, end: number): void {
     const codes = this.#codes;
+    const classes = characterClasses();
     let any = 0;
     let all = 0xff;
-    let numCharacters = 0;
     let hash = startHash;
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ codes[i]!, hashFactor);
-    for (let i = start; i < end; i += widthAt(codes, i, end)) {
-      const bits = classAt(codes, i, end);
+    for (let i = start; i < end; i++) {
+      const code = codes[i]!;
+      const bits = classes[code]!;
       any |= bits;
       all &= bits;
-      numCharacters++;
+      hash = Math.imul(hash ^ code, hashFactor);
+    }
+    let numCharacters = end - start;
+    if ((any & SURROGATE) !== 0) {
+      any = 0;
+      all = 0xff;
+      numCharacters = 0;
+      for (let i = start; i < end; i += widthAt(codes, i, end)) {
+        const bits = classAt(codes, i, end);
+        any |= bits;
+        all &= bits;
+        numCharacters++;
+      }
     }
     this.#push(start, end, hash, numCharacters, any, all);
   }
@@ -156,10 +169,12 @@ export class PageWords {
   }
 
   #cutSpaced(start: number, end: number): void {
-    if (this.#kind === 'whitespace') {
-      this.#pushSpan(start, end);
-      return;
-    }
+    if (this.#kind === 'whitespace') this.#pushSpan(start, end);
+    else this.#cutMarks(start, end);
+  }
+
+  /** Punctuation at both ends becomes words of its own. */
+  #cutMarks(start: number, end: number): void {
     const codes = this.#codes;
     const classes = characterClasses();
     let first = start;

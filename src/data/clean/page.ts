@@ -4,7 +4,7 @@
  * all documents of a cleaner one after the other; its arrays grow to the largest document and stay.
  */
 import type { Document } from '../document.ts';
-import { characterClasses, LINE_BREAK } from './character-classes.ts';
+import { characterClasses, LINE_BREAK, stripSpace } from './character-classes.ts';
 import { PageWords, type WordKind } from './page-words.ts';
 
 export interface LanguageGuess {
@@ -50,6 +50,17 @@ export class Page {
 
   get canIdentify(): boolean {
     return this.#identify !== undefined;
+  }
+
+  /** Goes on with another text of the same document. Words outlive the removal of white space at the end. */
+  change(text: string): void {
+    const isTrimmed = this.text.startsWith(text) && stripSpace(this.text.slice(text.length)) === '';
+    const hadWhitespaceWords = this.#hasWhitespaceWords;
+    const hadTokens = this.#hasTokens;
+    this.load(this.document, text);
+    if (!isTrimmed) return;
+    this.#hasWhitespaceWords = hadWhitespaceWords;
+    this.#hasTokens = hadTokens;
   }
 
   /** Begins with a text; everything computed for the one before is forgotten. */
@@ -115,7 +126,9 @@ export class Page {
       const count = this.numNewlines + 1;
       if (this.#lineEnds.length < count) this.#lineEnds = new Int32Array(2 ** (32 - Math.clz32(count)));
       let line = 0;
-      for (let i = 0; i < this.length; i++) if (this.codes[i] === 10) this.#lineEnds[line++] = i;
+      for (let at = this.text.indexOf('\n'); at >= 0; at = this.text.indexOf('\n', at + 1)) {
+        this.#lineEnds[line++] = at;
+      }
       this.#lineEnds[line] = this.length;
     }
     return this.#lineEnds;

@@ -54,6 +54,8 @@ function linesOf(page: Page, variant: CountingVariant): RepeatedShares {
 }
 
 function paragraphsOf(page: Page, variant: CountingVariant): RepeatedShares {
+  // Most web text has no empty line: one paragraph.
+  if (!page.text.includes('\n\n')) return { spans: 0, characters: 0 };
   begin();
   const { codes } = page;
   const classes = characterClasses();

@@ -149,22 +149,15 @@ interface SymbolCounts {
 }
 
 /** Python's text.count('#') and text.count('...') + text.count('…'). */
-function countSymbols(page: Page): SymbolCounts {
-  const { codes, length } = page;
-  let numHashes = 0;
-  let numEllipses = 0;
-  for (let i = 0; i < length; i++) {
-    const code = codes[i]!;
-    if (code === 0x23) {
-      numHashes++;
-    } else if (code === 0x2026) {
-      numEllipses++;
-    } else if (code === 0x2e && codes[i + 1] === 0x2e && i + 2 < length && codes[i + 2] === 0x2e) {
-      numEllipses++;
-      i += 2;
-    }
-  }
-  return { numHashes, numEllipses };
+function countSymbols({ text }: Page): SymbolCounts {
+  return { numHashes: countOf(text, '#'), numEllipses: countOf(text, '...') + countOf(text, '…') };
+}
+
+/** Occurrences that do not overlap. */
+function countOf(text: string, part: string): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
 }
 
 function firstNonSpace(line: string): number {
