@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../core/package-root.node.ts';
 import { chatCommand } from './commands/chat.ts';
+import { dataCommand } from './commands/data.ts';
 import { generateCommand } from './commands/generate.ts';
 import { newCommand } from './commands/new.ts';
 import { runCommand } from './commands/run.ts';
@@ -41,6 +42,7 @@ export async function main(
   for (const command of [
     runCommand(installation),
     newCommand(),
+    dataCommand(),
     trainCommand(),
     sftCommand(),
     generateCommand(),

@@ -52,9 +52,13 @@ function jobOf(settings: object = {}, more: Partial<JobOptions> = {}): JobOption
   };
 }
 
+/** Without the temporary files that a kill leaves. */
+const visibleFiles = (folder: string): string[] =>
+  readdirSync(folder).filter((name) => !name.startsWith('.'));
+
 /** Files of a folder as one text. */
 const textsOf = (folder: string): string =>
-  readdirSync(folder)
+  visibleFiles(folder)
     .sort()
     .map((name) => readFileSync(join(folder, name), 'utf8'))
     .join('');
@@ -148,6 +152,22 @@ describe('a job over shards', () => {
     expect(readFileSync(join(folder, 'job.json'), 'utf8')).toBe('{"name":"mine"}');
   });
 
+  test('a file that cannot be read is counted and the others are read; when none can, its error is told', async () => {
+    const broken = join(root, 'broken.parquet');
+    writeFileSync(broken, 'this is no parquet file');
+    const brokenFile = { path: broken, sizeBytes: statSync(broken).size };
+    const reader = ({ path }: { path: string }) => openReader(path);
+    const { read, results } = await runJob<Count>(
+      jobOf({}, { inputs: { files: [files[0]!, brokenFile, ...files.slice(1)], reader } }),
+    );
+    expect(results).toEqual(reference.results);
+    expect(read).toMatchObject({ numRead: 122, numSkipped: 4 });
+    expect(read.skipped[0]).toMatchObject({ source: broken, position: 'the file' });
+    await expect(runJob(jobOf({}, { inputs: { files: [brokenFile], reader } }))).rejects.toMatchObject({
+      code: 'format',
+    });
+  });
+
   test('what no job wrote is never removed', async () => {
     const folder = join(root, 'mine');
     mkdirSync(join(folder, 'texts'), { recursive: true });
@@ -175,7 +195,7 @@ describe('a job over shards', () => {
     }
     const finished = readFileSync(join(folder, 'journal.jsonl'), 'utf8').split('\n').length - 1;
     expect(finished).toBeGreaterThanOrEqual(9);
-    const times = new Map(readdirSync(output).map((name) => [name, statSync(join(output, name)).mtimeMs]));
+    const times = new Map(visibleFiles(output).map((name) => [name, statSync(join(output, name)).mtimeMs]));
     const job = jobOf({ delayMs: 40 }, { folder, numWorkers: 2 });
     const { results } = await runJob<Count>(job);
     expect(results).toEqual(reference.results);

@@ -2,6 +2,7 @@
  * Cuts a stream of documents into shards of about equal size. Where a shard ends depends on the input alone, so
  * a job that goes on after a stop meets the same shards again, also when it starts reading in the middle.
  */
+import { PlinthError } from '../../core/errors.ts';
 import type { Document, Reader, SkippedRecord } from '../document.ts';
 import type { Shard } from './shard-task.ts';
 
@@ -46,7 +47,10 @@ export interface CutOptions {
   readonly start?: { readonly index: number; readonly ordinal: number; readonly position: InputPosition };
 }
 
-/** The last shard may be empty: it carries what was skipped after the last document. */
+/**
+ * The last shard may be empty: it carries what was skipped after the last document.
+ * @throws the first file's PlinthError when no file gives a document.
+ */
 export async function* cutIntoShards(inputs: JobInputs, options: CutOptions): AsyncGenerator<CutShard> {
   let index = options.start?.index ?? 0;
   let ordinal = options.start?.ordinal ?? 0;
@@ -55,6 +59,7 @@ export async function* cutIntoShards(inputs: JobInputs, options: CutOptions): As
   let documents: Document[] = [];
   let numCharacters = 0;
   let read = emptyCounts();
+  const failures: PlinthError[] = [];
   const close = (end: InputPosition, inputBytes: number): CutShard => {
     const shard = { index, firstOrdinal: ordinal, documents, end, read, inputBytes };
     index++;
@@ -70,7 +75,7 @@ export async function* cutIntoShards(inputs: JobInputs, options: CutOptions): As
     const numToPass = fileIndex === from.fileIndex ? from.numDocuments : 0;
     let numDocuments = 0;
     const noted = { numSkipped: 0, listed: 0 };
-    for await (const document of reader.read()) {
+    for await (const document of untilDamaged(reader, failures)) {
       numDocuments++;
       if (numDocuments <= numToPass) {
         // Skips up to here were counted by the session that made the shards before.
@@ -90,8 +95,20 @@ export async function* cutIntoShards(inputs: JobInputs, options: CutOptions): As
     noteSkips(reader, noted, read);
     bytesBefore += file.sizeBytes;
   }
+  if (failures.length > 0 && ordinal + documents.length === 0) throw failures[0];
   if (documents.length > 0 || read.numSkipped > 0 || index === 0) {
     yield close({ fileIndex: inputs.files.length, numDocuments: 0 }, bytesBefore);
+  }
+}
+
+/** A file that turns out to be no such file is one skip more; the others are read on. */
+async function* untilDamaged(reader: Reader, failures: PlinthError[]): AsyncGenerator<Document> {
+  try {
+    yield* reader.read();
+  } catch (error) {
+    if (!(error instanceof PlinthError) || (error.code !== 'format' && error.code !== 'data')) throw error;
+    failures.push(error);
+    reader.report.skip('the file', error.message);
   }
 }
 
