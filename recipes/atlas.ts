@@ -4,13 +4,15 @@
  * 1. Take real facts: 250 countries (capital, region, currency, languages, ...) and 118 elements.
  * 2. Write each fact as several statements and questions; keep one phrasing of each fact for the test.
  * 3. Add questions about countries and elements that do not exist, answered "I don't know."
- * 4. Train a tokenizer on these texts, plan the run for the time given, pre-train, finetune on the chats.
- * 5. Ask what it was never asked in that way, and what nobody can know; write the report.
+ * 4. Take real prose about the countries, clean it, and keep some of it for the test.
+ * 5. Train a tokenizer on these texts, plan the run for the time given, pre-train, finetune on the chats.
+ * 6. Ask what it was never asked in that way, and what nobody can know; write the report.
  *
  * Change the sheets in atlas-countries.ts and atlas-elements.ts, or the minutes below, and run it again.
  */
 import { defineRecipe } from '../src/recipe/recipe.ts';
 import { atlasFactSources } from './atlas-facts.ts';
+import { factbookProse } from './atlas-prose.ts';
 
 const licences: Record<string, string> = {
   countries: 'world-countries, ODbL 1.0',
@@ -24,4 +26,5 @@ export default defineRecipe({
   minutes: 9,
   sources: () =>
     atlasFactSources().map((source) => ({ ...source, licence: licences[source.sheet.name] ?? 'unknown' })),
+  prose: [factbookProse],
 });

@@ -1,5 +1,5 @@
 /**
- * Finds a recipe by name or path and loads it. A name means `recipes/NAME.ts` (.mts, .js, .mjs) in the current
+ * Finds a recipe or an experiment by name or path and loads it. A name means `recipes/NAME.ts` (.mts, .js, .mjs) in the current
  * folder, then one that ships with Plinth. What a recipe's own code throws is reported as the recipe's fault.
  */
 import { existsSync } from 'node:fs';
@@ -8,18 +8,23 @@ import { register as registerHooks } from 'node:module';
 import { extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError, DataError, messageOf, PlinthError } from '../core/errors.ts';
+import { defineExperiment, type Experiment } from '../recipe/experiment/experiment.ts';
 import { defineRecipe, type Recipe } from '../recipe/recipe.ts';
 import { type Installation, importsHookUrl, ownRecipesFolder } from './installation.ts';
 import { nearestName } from './nearest-name.ts';
 
 const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs'];
 
-/** Throws DataError when there is none, ConfigError when the file is not a recipe. */
+export type LoadedRecipe =
+  | { readonly kind: 'recipe'; readonly recipe: Recipe; readonly path: string }
+  | { readonly kind: 'experiment'; readonly experiment: Experiment; readonly path: string };
+
+/** Throws DataError when there is none, ConfigError when the file is neither a recipe nor an experiment. */
 export async function loadRecipe(
   nameOrPath: string,
   installation: Installation,
   folder = process.cwd(),
-): Promise<{ recipe: Recipe; path: string }> {
+): Promise<LoadedRecipe> {
   const path = await findRecipe(nameOrPath, installation, folder);
   await readyForRecipes(installation);
   let loaded: { default?: unknown };
@@ -28,7 +33,10 @@ export async function loadRecipe(
   } catch (error) {
     throw recipeError('The recipe could not be loaded', path, error);
   }
-  return { recipe: checkedRecipe(loaded.default, path), path };
+  if (isExperiment(loaded.default)) {
+    return { kind: 'experiment', experiment: checkedExperiment(loaded.default, path), path };
+  }
+  return { kind: 'recipe', recipe: checkedRecipe(loaded.default, path), path };
 }
 
 let isReady = false;
@@ -76,6 +84,25 @@ async function recipeNames(folder: string): Promise<string[]> {
     .filter((file) => EXTENSIONS.includes(extname(file)) && !/\.d\.m?ts$/.test(file))
     .map((file) => file.slice(0, -extname(file).length));
   return names.filter((name) => !names.some((other) => name.startsWith(`${other}-`)));
+}
+
+function isExperiment(value: unknown): value is Experiment {
+  const experiment = value as Experiment | undefined;
+  return typeof experiment === 'object' && experiment !== null && typeof experiment.data === 'function';
+}
+
+function checkedExperiment(experiment: Experiment, path: string): Experiment {
+  const { data } = defineExperiment(experiment);
+  return {
+    ...experiment,
+    data: async (options) => {
+      try {
+        return await data(options);
+      } catch (error) {
+        throw recipeError("The experiment's texts could not be read", path, error);
+      }
+    },
+  };
 }
 
 function checkedRecipe(value: unknown, path: string): Recipe {

@@ -29,6 +29,7 @@ const NUMBERS: Record<
   sftSteps: 'number',
   clipNorm: 'number',
   unknownShare: 'number',
+  proseShare: 'number',
 };
 
 const KINDS: ReadonlyMap<string, Kind> = new Map([

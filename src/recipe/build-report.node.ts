@@ -10,10 +10,12 @@ import type { Tokenizer } from '../tokenizer/index.ts';
 import { type FactCorpus, factStatistics } from './facts/index.ts';
 import { describeMachine } from './machine.node.ts';
 import type { Recipe, RecipeSource } from './recipe.ts';
-import type { LossCurve, Report, StageReport } from './report/report.ts';
+import type { CoverageRow, LossCurve, Report, StageReport } from './report/report.ts';
 import type { ResolvedRun, RunFolder } from './run-folder.node.ts';
-import type { FactEvaluation } from './stages/evaluate-facts.ts';
+import type { RunEvaluation } from './stages/evaluate-facts.ts';
 import { type FactTokenSets, pretrainingTexts } from './stages/fact-data.node.ts';
+import { rowsByShare } from './stages/mixed-batches.ts';
+import type { Prose } from './stages/prose-data.node.ts';
 
 /** Points of a loss curve that are kept; more say no more in a chart. */
 const MAX_POINTS = 400;
@@ -23,13 +25,14 @@ export interface ReportInput {
   readonly folder: RunFolder;
   readonly sources: readonly RecipeSource[];
   readonly corpus: FactCorpus;
+  readonly prose: Prose | undefined;
   readonly tokenizer: Tokenizer;
   readonly tokenizerSeconds: number;
   readonly sets: FactTokenSets;
   readonly config: TransformerConfig;
   readonly device: Device;
   readonly resolved: ResolvedRun;
-  readonly evaluation: FactEvaluation;
+  readonly evaluation: RunEvaluation;
   readonly modelFolder: string;
 }
 
@@ -98,6 +101,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
     curves,
     evaluation: {
       bitsPerByte: curves.flatMap((curve) => curve.validation).at(-1)?.bitsPerByte ?? Number.NaN,
+      ...(evaluation.prose && { prose: evaluation.prose }),
       heldOutPhrasing: evaluation.heldOutPhrasing,
       unknown: evaluation.unknown,
     },
@@ -107,7 +111,8 @@ export async function buildReport(input: ReportInput): Promise<Report> {
   };
 }
 
-function dataReport({ corpus, sources, sets }: ReportInput, numBytes: number): Report['data'] {
+function dataReport(input: ReportInput, numBytes: number): Report['data'] {
+  const { corpus, sources, sets } = input;
   const statistics = factStatistics(corpus);
   const leftOut: Record<string, number> = {};
   for (const { reason } of corpus.leftOut) leftOut[reason] = (leftOut[reason] ?? 0) + 1;
@@ -131,7 +136,55 @@ function dataReport({ corpus, sources, sets }: ReportInput, numBytes: number): R
       numHeldOutPhrasing: statistics.numHeldOutPhrasing,
       numUnknown: statistics.numUnknownEvaluation,
     },
+    ...proseReport(input),
+    coverage: coverageRows(input, numBytes),
   };
+}
+
+function proseReport({ prose, sets, resolved }: ReportInput): Pick<Report['data'], 'prose'> {
+  if (!prose) return {};
+  const { batchSize, contextLength, pretrainSteps, proseShare } = resolved.settings;
+  const hasRows = sets.prose !== undefined && batchSize > 1;
+  const numRows = hasRows ? rowsByShare([1 - proseShare, proseShare], batchSize)[1]! : 0;
+  const numTokens = sets.prose?.numTokens ?? 0;
+  return {
+    prose: {
+      sources: prose.sources,
+      numDocuments: sets.prose?.numDocuments ?? 0,
+      numTokens,
+      share: numRows / batchSize,
+      epochs: numTokens > 0 ? (numRows * contextLength * pretrainSteps) / numTokens : 0,
+    },
+  };
+}
+
+/** Facts are written from sheets in English; prose is what its source says, checked by the language filter. */
+function coverageRows({ prose, sets, tokenizer }: ReportInput, numFactBytes: number): CoverageRow[] {
+  const facts = {
+    language: 'en',
+    domain: 'facts',
+    numDocuments: sets.pretrain.numDocuments,
+    numBytes: numFactBytes,
+    numTokens: sets.pretrain.numTokens,
+  };
+  const rows = new Map<string, CoverageRow>();
+  for (const { name, language, domain } of prose?.sources ?? []) {
+    const texts = prose!.train.filter(({ source }) => source === name);
+    if (texts.length === 0) continue;
+    const key = `${language} ${domain}`;
+    const row = rows.get(key);
+    rows.set(key, {
+      language,
+      domain,
+      numDocuments: (row?.numDocuments ?? 0) + texts.length,
+      numBytes: texts.reduce((sum, { text }) => sum + Buffer.byteLength(text), row?.numBytes ?? 0),
+      numTokens: texts.reduce(
+        (sum, { text }) => sum + tokenizer.encode(text).length + 1,
+        row?.numTokens ?? 0,
+      ),
+    });
+  }
+  return [facts, ...rows.values()];
 }
 
 function textBytes(corpus: FactCorpus): number {

@@ -35,6 +35,7 @@ const OTHERS: readonly (keyof RecipeSettings)[] = [
   'sftSchedule',
   'clipNorm',
   'unknownShare',
+  'proseShare',
 ];
 const NAMES: ReadonlySet<string> = new Set([...Object.keys(WHOLE_NUMBERS), ...OTHERS]);
 
@@ -49,11 +50,14 @@ export function checkSettings(settings: Partial<RecipeSettings>): void {
     if (value === undefined || (Number.isInteger(value) && value >= low && value <= high)) continue;
     throw new ConfigError(`${name} must be a whole number from ${low} to ${high}, got ${value}.`);
   }
-  const { clipNorm, unknownShare, batchSize, contextLength } = settings;
+  const { clipNorm, batchSize, contextLength } = settings;
   if (clipNorm !== undefined && !(clipNorm > 0))
     throw new ConfigError(`clipNorm must be above 0 (Infinity for no clipping), got ${clipNorm}.`);
-  if (unknownShare !== undefined && !(unknownShare >= 0 && unknownShare < 1))
-    throw new ConfigError(`unknownShare must be at least 0 and below 1, got ${unknownShare}.`);
+  for (const name of ['unknownShare', 'proseShare'] as const) {
+    const share = settings[name];
+    if (share === undefined || (share >= 0 && share < 1)) continue;
+    throw new ConfigError(`${name} must be at least 0 and below 1, got ${share}.`);
+  }
   if (
     batchSize !== undefined &&
     contextLength !== undefined &&

@@ -1,8 +1,20 @@
 /** Recipes: from facts to a model and its report, with files. */
 
+export {
+  defaultExperimentFolder,
+  type ExperimentOptions,
+  type ExperimentResult,
+  runExperiment,
+} from './experiment/run-experiment.node.ts';
 export { type FinetuneOptions, finetuneOnChats } from './finetune-on-chats.node.ts';
 export * from './index.ts';
 export { type PretrainOptions, pretrainOnFiles } from './pretrain-on-files.node.ts';
 export { defaultRunFolder, type RunOptions, type RunResult, runRecipe } from './run.node.ts';
+export {
+  type CleanOptions,
+  type CleanResult,
+  cleanDocuments,
+  defaultRules,
+} from './stages/clean-documents.node.ts';
 export { type TrainStageOptions, type TrainStageResult, trainStage } from './stages/train-stage.node.ts';
 export type { TrainingOutcome } from './training-outcome.node.ts';

@@ -1,6 +1,18 @@
 /** Recipes: what to learn, the facts, the plan and the report. Browser-safe. */
+export {
+  type Arm,
+  type ArmPart,
+  type CleaningStep,
+  defineExperiment,
+  type EvaluationSet,
+  type Experiment,
+  type ExperimentData,
+} from './experiment/experiment.ts';
+export type { ExperimentReport } from './experiment/experiment-report.ts';
+export { renderExperimentReport } from './experiment/html-experiment.ts';
 export * from './facts/index.ts';
 export { type Dial, modelConfig, planModel, planSteps } from './plan.ts';
+export type { ProseSource } from './prose.ts';
 export { defineRecipe, type Recipe, type RecipeSettings, type RecipeSource } from './recipe.ts';
 export { renderReport } from './report/html.ts';
 export type { Report, Score } from './report/report.ts';

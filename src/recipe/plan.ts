@@ -29,6 +29,8 @@ const FIXED_SECONDS = 12;
 const SECONDS_PER_QUESTION = 0.004;
 /** Part of the budget that is planned for; the rest absorbs a machine that slows down. */
 const PLANNED_SHARE = 0.95;
+/** Share of prose in pre-training; lab/LOG.md has what other shares cost. */
+const PROSE_SHARE = 0.1;
 const MIN_STEPS = 30;
 /** How far finetuning may move from its plan when the machine turns out slower or faster. */
 const SETTLED_SHARES = [0.6, 1.25] as const;
@@ -105,6 +107,7 @@ export function planModel(
     },
     clipNorm: 1,
     unknownShare: 0.25,
+    proseShare: PROSE_SHARE,
     ...overrides,
   } as const;
   if (settings.numHeads % settings.numKvHeads !== 0) {

@@ -6,6 +6,7 @@ import { ConfigError } from '../core/errors.ts';
 import type { OptimizerSettings } from '../train/optimizer.ts';
 import type { Schedule } from '../train/schedule.ts';
 import type { FactSource } from './facts/index.ts';
+import type { ProseSource } from './prose.ts';
 
 export interface Recipe {
   /** Name of the run's folder: letters, digits, '-' and '_'. */
@@ -13,6 +14,8 @@ export interface Recipe {
   readonly description: string;
   /** Where the facts come from and on what terms they may be used. */
   readonly sources: () => readonly RecipeSource[] | Promise<readonly RecipeSource[]>;
+  /** Texts that pre-training reads beside the facts; `proseShare` says how much of them. */
+  readonly prose?: readonly ProseSource[];
   /** The one dial: minutes for the whole run on this machine. */
   readonly minutes: number;
   readonly settings?: Partial<RecipeSettings>;
@@ -42,6 +45,8 @@ export interface RecipeSettings {
   readonly clipNorm: number;
   /** Share of training questions that ask about invented names. */
   readonly unknownShare: number;
+  /** Share of the rows of each pre-training batch that are prose, where the recipe has any. */
+  readonly proseShare: number;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;

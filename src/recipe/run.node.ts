@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../core/atomic-file.node.ts';
 import { digest } from '../core/digest.node.ts';
 import { CancelledError, FormatError, PlinthError } from '../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../core/events.ts';
-import { ConversationBatches, WindowBatches } from '../data/index.node.ts';
+import { type BatchSource, ConversationBatches, WindowBatches } from '../data/index.node.ts';
 import { createLanguageModel } from '../decode/onnx-language-model.ts';
 import { saveCheckpoint } from '../model/checkpoint.node.ts';
 import { initializeWeights, type Weights } from '../model/initialize.ts';
@@ -24,8 +24,17 @@ import type { Report } from './report/report.ts';
 import { RunFolder, type RunRequest } from './run-folder.node.ts';
 import { announceStages } from './stages/announce.ts';
 import { evaluateFacts } from './stages/evaluate-facts.ts';
-import { END_OF_TEXT, END_OF_TURN, prepareTokenizer, prepareTokenSets } from './stages/fact-data.node.ts';
+import {
+  END_OF_TEXT,
+  END_OF_TURN,
+  type FactTokenSets,
+  prepareTokenizer,
+  prepareTokenSets,
+} from './stages/fact-data.node.ts';
+import { measureProse } from './stages/measure-prose.ts';
 import { measureStep } from './stages/measure-step.ts';
+import { MixedBatches, rowsByShare } from './stages/mixed-batches.ts';
+import { prepareProse, proseDigest, readProse } from './stages/prose-data.node.ts';
 import { type TrainStageOptions, trainStage } from './stages/train-stage.node.ts';
 
 export interface RunOptions {
@@ -57,7 +66,7 @@ export interface RunResult {
   readonly trained: boolean;
 }
 
-const STAGES = ['facts', 'tokenizer', 'plan', 'pretrain', 'sft', 'evaluate', 'report'] as const;
+const STAGES = ['facts', 'prose', 'tokenizer', 'plan', 'pretrain', 'sft', 'evaluate', 'report'] as const;
 type Stage = (typeof STAGES)[number];
 
 /** `runs/atlas`, or `runs/atlas-2min` when another time is asked for, so that a taste never replaces a run. */
@@ -93,12 +102,17 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
   };
   const plannedNow = planModel(dial, overrides);
   const sources = await recipe.sources();
+  const proseSources = plannedNow.proseShare > 0 ? (recipe.prose ?? []) : [];
+  const readTexts = await readProse(proseSources);
   const request: RunRequest = {
     recipe: recipe.name,
     ...dial,
     device: options.device ?? 'cpu',
     overrides,
-    dataDigest: digest(sources.map(({ sheet, table }) => ({ sheet, table }))),
+    dataDigest: digest([
+      ...sources.map(({ sheet, table }) => ({ sheet, table })),
+      ...(readTexts.length > 0 ? [proseDigest(readTexts)] : []),
+    ]),
   };
   const folder = await RunFolder.open(
     options.folder ?? defaultRunFolder(recipe, options),
@@ -110,7 +124,10 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
   if (finished) return { folder: folder.path, modelFolder, report: finished, trained: false };
   // What was fixed when the run began holds, whatever this version would plan.
   const planned = folder.resolved?.settings ?? plannedNow;
-  const announced = announceStages(STAGES, onEvent);
+  const announced = announceStages(
+    STAGES.filter((stage) => stage !== 'prose' || readTexts.length > 0),
+    onEvent,
+  );
   return { ...(await runStages()), folder: folder.path, modelFolder, trained: true };
 
   /** One stage with its events and its share of the clock. */
@@ -143,11 +160,23 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       return written;
     });
 
+    const prose =
+      readTexts.length > 0
+        ? await stage('prose', () => prepareProse(readTexts, { seed: planned.seed, onEvent }))
+        : undefined;
+
     const { tokenizer, trainSeconds, sets } = await stage('tokenizer', async () => {
-      const prepared = await prepareTokenizer(folder.file('tokenizer'), corpus, planned.vocabSize, onEvent);
+      const prepared = await prepareTokenizer(
+        folder.file('tokenizer'),
+        corpus,
+        { texts: prose?.train ?? [], share: planned.proseShare },
+        planned.vocabSize,
+        onEvent,
+      );
+      const { seed } = planned;
       return {
         ...prepared,
-        sets: await prepareTokenSets(folder.file('data'), corpus, prepared.tokenizer, planned.seed, signal),
+        sets: await prepareTokenSets(folder.file('data'), corpus, prose, prepared.tokenizer, seed, signal),
       };
     });
 
@@ -162,7 +191,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
     });
     const shape = { batchSize: planned.batchSize, sequenceLength: planned.contextLength, seed: planned.seed };
     const padId = config.padTokenId!;
-    const windows = new WindowBatches(sets.pretrain, { ...shape, documentSegments: true });
+    const windows = pretrainBatches(sets, planned.proseShare, shape);
     const chats = new ConversationBatches(sets.sft, { ...shape, padId });
 
     const numEvaluationQuestions =
@@ -267,7 +296,13 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         device,
       });
       try {
-        return await evaluateFacts(model, corpus, { onEvent, ...(signal && { signal }) });
+        const answers = await evaluateFacts(model, corpus, { onEvent, ...(signal && { signal }) });
+        if (!prose || prose.heldOut.length === 0) return answers;
+        const bits = await measureProse(device, config, tokenizer, prose.heldOut, {
+          pretrained: pretrained.weights,
+          finetuned: finetuned.weights,
+        });
+        return { ...answers, prose: bits };
       } finally {
         await model.dispose();
       }
@@ -279,6 +314,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         folder,
         sources,
         corpus,
+        prose,
         tokenizer,
         tokenizerSeconds: trainSeconds,
         sets,
@@ -304,6 +340,22 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       });
     }
   }
+}
+
+/** Windows of the facts, with rows of prose among them where there is any. */
+function pretrainBatches(
+  sets: FactTokenSets,
+  proseShare: number,
+  { batchSize, ...shape }: { batchSize: number; sequenceLength: number; seed: number },
+): BatchSource {
+  const options = { ...shape, documentSegments: true };
+  if (!sets.prose || batchSize < 2) return new WindowBatches(sets.pretrain, { ...options, batchSize });
+  const [factRows, proseRows] = rowsByShare([1 - proseShare, proseShare], batchSize) as [number, number];
+  const parts = [
+    { dataset: sets.pretrain, numRows: factRows },
+    { dataset: sets.prose, numRows: proseRows },
+  ];
+  return new MixedBatches(parts, options);
 }
 
 async function readReport(path: string): Promise<Report | undefined> {

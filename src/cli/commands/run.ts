@@ -1,16 +1,18 @@
-/** `plinth run`: a recipe from start to report, then a talk with the model. */
+/** `plinth run`: a recipe from start to report, then a talk with the model; or an experiment. */
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { ConfigError } from '../../core/errors.ts';
 import type { Installation } from '../installation.ts';
 import { listenForInterrupt } from '../interrupt.ts';
 import { shownPath } from '../model-folder.ts';
 import { collect, positiveInteger, quantity, wholeNumber } from '../option-values.ts';
 
-interface RunFlags {
+export interface RunFlags {
   minutes?: number;
   flops?: number;
   params?: number;
   seed?: number;
+  seeds?: number;
   out?: string;
   device: 'cpu' | 'webgpu' | 'cuda';
   threads?: number;
@@ -22,8 +24,8 @@ interface RunFlags {
 }
 
 const EXAMPLES = `
-RECIPE is a name (recipes/NAME.ts in this folder, or one that ships with Plinth: atlas) or a path to a .ts or .js
-file whose default export is a recipe.
+RECIPE is a name (recipes/NAME.ts in this folder, or one that ships with Plinth: atlas, and the experiments
+quality-quantity and coverage) or a path to a .ts or .js file whose default export is a recipe or an experiment.
 
 The run's folder holds everything: settings, checkpoints, the model, metrics and the report. Ctrl-C stops cleanly;
 the same command goes on from there. A finished run is not trained again unless --fresh is given.
@@ -32,7 +34,8 @@ Examples:
   $ plinth run atlas
   $ plinth run atlas --minutes 2 --seed 7 --out /tmp/atlas
   $ plinth run ./recipes/fruit.ts --set vocabSize=1024 --set pretrainOptimizer.learningRate=0.002
-  $ plinth run atlas --no-chat --json > result.json`;
+  $ plinth run atlas --no-chat --json > result.json
+  $ plinth run coverage --minutes 5 --seeds 1`;
 
 export function runCommand(installation: Installation): Command {
   return new Command('run')
@@ -51,6 +54,7 @@ export function runCommand(installation: Installation): Command {
     )
     .option('--params <number>', 'number of parameters to aim at (800k, 1.5M)', quantity)
     .option('--seed <number>', 'seed of every random draw', wholeNumber)
+    .option('--seeds <number>', 'models for each arm of an experiment', positiveInteger)
     .option(
       '--out <folder>',
       'folder of the run (default: runs/NAME, with --minutes and the like in its name)',
@@ -74,8 +78,19 @@ async function run(name: string, flags: RunFlags, installation: Installation): P
     import('../settings-override.ts'),
     import('../progress/progress.ts'),
   ]);
+  const loaded = await loadRecipe(name, installation);
+  if (loaded.kind === 'experiment') {
+    const { runExperimentCommand } = await import('./run-experiment.ts');
+    await runExperimentCommand(loaded.experiment, flags);
+    return;
+  }
+  const { recipe } = loaded;
+  if (flags.seeds !== undefined) {
+    throw new ConfigError(
+      `--seeds is for experiments; "${recipe.name}" is a recipe. Give one --seed instead.`,
+    );
+  }
   const settings = parseSettings(flags.set ?? []);
-  const { recipe } = await loadRecipe(name, installation);
   const dial = {
     ...(flags.flops !== undefined && { flops: flags.flops }),
     ...(flags.params !== undefined && { params: flags.params }),

@@ -22,6 +22,8 @@ export const duration = known(formatDuration);
 export const percent = known((value) => `${(value * 100).toFixed(1)} %`);
 /** Losses and bits per byte. */
 export const precise = known((value) => value.toFixed(3));
+/** A difference of bits per byte: +0.041, −0.120. */
+export const signed = known((value) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`);
 /** Three significant digits: 0.003, 0.000125, 1.5. */
 export const rate = known((value) =>
   value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : String(Number(value.toPrecision(3))),
@@ -31,6 +33,11 @@ export const rate = known((value) =>
 export function interval([low, high]: Interval): string {
   if (![low, high].every((value) => Number.isFinite(value))) return DASH;
   return `${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} %`;
+}
+
+/** Of bits per byte: 1.842–1.907. */
+export function preciseInterval([low, high]: Interval): string {
+  return [low, high].every((value) => Number.isFinite(value)) ? `${low.toFixed(3)}–${high.toFixed(3)}` : DASH;
 }
 
 /** 489 of 500. */

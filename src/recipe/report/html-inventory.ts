@@ -1,10 +1,12 @@
 /** What went in and what came out, counted: data, tokenizer, model, machine, settings, commands. */
 import * as figures from './figures.ts';
+import { coverageTable, proseTables } from './html-prose.ts';
 import { pairs, section, table } from './html-table.ts';
 import { type Markup, markup } from './markup.ts';
 import type { Report } from './report.ts';
 
-export function dataSection({ data }: Report): Markup {
+export function dataSection(report: Report): Markup {
+  const { data } = report;
   const leftOut = Object.entries(data.leftOut);
   const sources = table({
     columns: [
@@ -43,6 +45,8 @@ export function dataSection({ data }: Report): Markup {
       ['Evaluation: invented names', figures.whole(data.evaluation.numUnknown)],
     ]),
     dropped,
+    proseTables(report),
+    coverageTable(report),
   );
 }
 

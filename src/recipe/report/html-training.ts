@@ -1,5 +1,6 @@
 /** What training did: the curves, and the plan beside what happened. */
 import * as figures from './figures.ts';
+import { bitsTable } from './html-prose.ts';
 import { section, table } from './html-table.ts';
 import { type Markup, markup } from './markup.ts';
 import type { LossCurve, Report } from './report.ts';
@@ -10,6 +11,7 @@ export function trainingSection(report: Report): Markup {
     'training',
     'Training',
     markup`<div class="figures">${report.curves.map(curveFigure)}</div>`,
+    bitsTable(report),
     markup`<h3>Plan and outcome</h3>`,
     planTable(report),
     markup`<p>Asked for ${figures.rate(report.plan.minutes)} ${report.plan.minutes === 1 ? 'minute' : 'minutes'}; planned ${figures.duration(report.plan.plannedSeconds)} in all, took ${figures.duration(report.wallSeconds)}. Speed: planned ${figures.whole(report.plan.plannedTokensPerSecond)} tokens/s, reached ${figures.whole(report.train.tokensPerSecond)} tokens/s (${figures.rate(report.train.gflops)} GFLOP/s, ${figures.percent(report.train.shareOfPeak)} of the machine's matrix product).</p>`,

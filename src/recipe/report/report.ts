@@ -3,6 +3,8 @@
  * Shares are between 0 and 1, intervals are 95 % [low, high], losses are nats per token.
  */
 
+import type { ProseSourceReport } from '../prose.ts';
+
 export type Interval = readonly [low: number, high: number];
 
 /** A share of right answers with its interval. */
@@ -11,6 +13,20 @@ export interface Score {
   readonly interval: Interval;
   readonly numCorrect: number;
   readonly numQuestions: number;
+}
+
+/** Bits per byte with the interval over documents. */
+export interface BitsPerByte {
+  readonly value: number;
+  readonly interval: Interval;
+}
+
+export interface CoverageRow {
+  readonly language: string;
+  readonly domain: string;
+  readonly numDocuments: number;
+  readonly numBytes: number;
+  readonly numTokens: number;
 }
 
 export interface StageReport {
@@ -77,6 +93,18 @@ export interface Report {
     /** Facts left out, counted by reason. */
     readonly leftOut: Readonly<Record<string, number>>;
     readonly evaluation: { readonly numHeldOutPhrasing: number; readonly numUnknown: number };
+    /** Texts beside the facts. Absent in runs without prose. */
+    readonly prose?: {
+      readonly sources: readonly ProseSourceReport[];
+      readonly numDocuments: number;
+      readonly numTokens: number;
+      /** Share of the pre-training rows that were prose. */
+      readonly share: number;
+      /** Times that pre-training went through the prose. */
+      readonly epochs: number;
+    };
+    /** What the training texts are, by language and domain. */
+    readonly coverage?: readonly CoverageRow[];
   };
   readonly tokenizer: {
     readonly vocabSize: number;
@@ -112,6 +140,13 @@ export interface Report {
   readonly evaluation: {
     /** On held-out texts after pre-training, before finetuning on chats. */
     readonly bitsPerByte: number;
+    /** On prose kept aside. Absent in runs without prose. */
+    readonly prose?: {
+      readonly numDocuments: number;
+      readonly numBytes: number;
+      readonly pretrained: BitsPerByte;
+      readonly finetuned: BitsPerByte;
+    };
     readonly heldOutPhrasing: {
       readonly exactMatch: number;
       readonly score: Score;

@@ -16,6 +16,14 @@ export function reportSummary(report: Report): string {
     ['Invented names refused', share(unknown.abstentionScore)],
     ['Known facts refused', share(unknown.falseAbstentionScore)],
     ['Bits per byte', figures.precise(evaluation.bitsPerByte)],
+    ...(evaluation.prose
+      ? [
+          [
+            'Bits per byte of prose',
+            `${figures.precise(evaluation.prose.pretrained.value)}   ${figures.preciseInterval(evaluation.prose.pretrained.interval)}`,
+          ] as const,
+        ]
+      : []),
     ['Facts', `${figures.whole(data.numFacts)} about ${figures.whole(data.numEntities)} entities`],
     [
       'Model',

@@ -18,6 +18,11 @@ export interface FactEvaluation {
   readonly samples: readonly AnswerSample[];
 }
 
+/** What the evaluation stage finds out; `prose` where a recipe has any. */
+export interface RunEvaluation extends FactEvaluation {
+  readonly prose?: Report['evaluation']['prose'];
+}
+
 /** Asks every evaluation question, greedily decoded. Throws CancelledError when the signal fires. */
 export async function evaluateFacts(
   model: LanguageModel,

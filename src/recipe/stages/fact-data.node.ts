@@ -23,6 +23,7 @@ import {
   trainBpe,
 } from '../../tokenizer/index.ts';
 import { type FactCorpus, factChat } from '../facts/index.ts';
+import type { Prose, ProseText } from './prose-data.node.ts';
 
 export const END_OF_TEXT = '<|endoftext|>';
 export const END_OF_TURN = '<|im_end|>';
@@ -50,10 +51,14 @@ export function validationTexts(corpus: FactCorpus): { text: string; source: str
   }));
 }
 
-/** Trains (or loads) the tokenizer. The words of the chat format count as text, so that they are short. */
+/**
+ * Trains (or loads) the tokenizer. The words of the chat format count as text, so that they are short. Prose is
+ * taken in the share that it has in pre-training: more of it would leave fewer tokens for names.
+ */
 export async function prepareTokenizer(
   folder: string,
   corpus: FactCorpus,
+  prose: { texts: readonly ProseText[]; share: number },
   vocabSize: number,
   onEvent: EventSink,
 ): Promise<{ tokenizer: Tokenizer; trainSeconds: number }> {
@@ -67,21 +72,35 @@ export async function prepareTokenizer(
     `user\n${question}`,
     `assistant\n${answer}`,
   ]);
-  const tokenizer = trainBpe([...texts, ...turns], { vocabSize, onProgress: onEvent });
+  const factTexts = [...texts, ...turns];
+  const numFactCharacters = factTexts.reduce((sum, text) => sum + text.length, 0);
+  const proseTexts = upTo(prose.texts, (numFactCharacters * prose.share) / (1 - prose.share));
+  const tokenizer = trainBpe([...factTexts, ...proseTexts], { vocabSize, onProgress: onEvent });
   await saveTokenizer(folder, tokenizer, DEFAULT_TOKENIZER_CONFIG);
   return { tokenizer, trainSeconds: (performance.now() - start) / 1000 };
 }
 
+/** The first texts that fit into so many characters together. */
+function upTo(texts: readonly ProseText[], numCharacters: number): string[] {
+  let left = numCharacters;
+  return texts.flatMap(({ text }) => {
+    left -= text.length;
+    return left >= 0 ? [text] : [];
+  });
+}
+
 export interface FactTokenSets {
   readonly pretrain: TokenDataset;
+  readonly prose: TokenDataset | undefined;
   readonly sft: TokenDataset;
   readonly validation: TokenDataset;
 }
 
-/** Writes (or opens) the three token sets. */
+/** Writes (or opens) the token sets. */
 export async function prepareTokenSets(
   folder: string,
   corpus: FactCorpus,
+  prose: Prose | undefined,
   tokenizer: Tokenizer,
   seed: number,
   signal?: AbortSignal,
@@ -89,7 +108,7 @@ export async function prepareTokenSets(
   const endOfTextId = tokenizer.specialTokens.get(END_OF_TEXT)!;
   const options = { vocabSize: tokenizer.vocabSize, endOfTextId, ...(signal && { signal }) };
   const ready = Object.keys(await readTokenSetEntries(folder).catch(() => ({})));
-  const texts = (items: { text: string; source: string }[]) =>
+  const texts = (items: readonly { text: string; source: string }[]) =>
     shuffled(items, seed).map(
       ({ text, source }): SourcedTokenDocument => ({ ...tokenizeText(text, tokenizer, endOfTextId), source }),
     );
@@ -97,6 +116,9 @@ export async function prepareTokenSets(
     await writeTokenShards(folder, 'pretrain', texts(pretrainingTexts(corpus)), options);
   if (!ready.includes('validation'))
     await writeTokenShards(folder, 'validation', texts(validationTexts(corpus)), options);
+  const hasProse = prose !== undefined && prose.train.length > 0;
+  if (hasProse && !ready.includes('prose'))
+    await writeTokenShards(folder, 'prose', texts(prose.train), options);
   if (!ready.includes('sft')) {
     const questions = shuffled([...corpus.questions, ...corpus.unknownQuestions], seed);
     const chats = questions.map((question): SourcedTokenDocument => {
@@ -107,6 +129,7 @@ export async function prepareTokenSets(
   }
   return {
     pretrain: await openTokenShards(folder, 'pretrain'),
+    prose: hasProse ? await openTokenShards(folder, 'prose') : undefined,
     sft: await openTokenShards(folder, 'sft'),
     validation: await openTokenShards(folder, 'validation'),
   };
