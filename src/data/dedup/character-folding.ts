@@ -94,6 +94,24 @@ const foldCharacter: Record<Folding, (character: string) => number[]> = {
   none: (character) => [whitespace.test(character) ? FOLDED_SPACE : wordValue(character)],
 };
 
+/** What is known of a folding: a value for each code unit, and parts of code points that have several. */
+interface FoldingTable {
+  readonly units: Int32Array<ArrayBuffer>;
+  readonly several: Map<number, readonly number[]>;
+}
+
+/** Filled as characters are met, for all folders together. */
+const tables = new Map<Folding, FoldingTable>();
+
+function tableOf(folding: Folding): FoldingTable {
+  let table = tables.get(folding);
+  if (table === undefined) {
+    table = { units: new Int32Array(65536).fill(UNKNOWN), several: new Map() };
+    tables.set(folding, table);
+  }
+  return table;
+}
+
 /** Larger buffers are not kept after use. */
 const MAX_KEPT_VALUES = 1 << 20;
 
@@ -107,8 +125,8 @@ export class TextFolder {
   values: Int32Array<ArrayBuffer> = new Int32Array(4096);
   length = 0;
   readonly #fold: (character: string) => number[];
-  readonly #table = new Int32Array(65536).fill(UNKNOWN);
-  readonly #several = new Map<number, readonly number[]>();
+  readonly #table: Int32Array<ArrayBuffer>;
+  readonly #several: Map<number, readonly number[]>;
 
   /** @throws ConfigError for an unknown folding. */
   constructor(folding: Folding) {
@@ -117,6 +135,9 @@ export class TextFolder {
     }
     this.folding = folding;
     this.#fold = foldCharacter[folding];
+    const { units, several } = tableOf(folding);
+    this.#table = units;
+    this.#several = several;
   }
 
   /** Folds `text[start, end)`. With `positions` also notes for each value where in `text` it comes from. */
@@ -212,8 +233,7 @@ export class TextFolder {
   #partsOf(codePoint: number): readonly number[] {
     let parts = this.#several.get(codePoint);
     if (parts === undefined) {
-      // A lone surrogate stands for itself.
-      parts = (codePoint & 0xfffff800) === 0xd800 ? [codePoint] : this.#fold(String.fromCodePoint(codePoint));
+      parts = this.#fold(String.fromCodePoint(codePoint));
       this.#several.set(codePoint, parts);
     }
     return parts;
