@@ -1,10 +1,9 @@
 /** What every reader promises: all good records in order, damage counted with its position, clear errors. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { parquetWriteFile } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PlinthError } from '../../src/core/errors.ts';
 import {
@@ -16,6 +15,15 @@ import {
   readTable,
   TextReader,
 } from '../../src/data/index.node.ts';
+import {
+  archives,
+  jsonl,
+  page,
+  records,
+  texts,
+  writeParquet,
+  writeSqlite,
+} from '../fixtures/data/reader-records.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'plinth-readers-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -32,39 +40,30 @@ async function all(reader: Reader): Promise<Document[]> {
   return documents;
 }
 
-const texts = ['One, two.', 'Zwei "Zitate"\nund ein Umbruch', 'ไทย 🦉', 'tab\there; and more', 'end'];
-const records = texts.map((text, i) => ({ id: `doc-${i}`, text, stars: i }));
-const csvCell = (text: string): string => `"${text.replaceAll('"', '""')}"`;
-const csv = (delimiter: string): string =>
-  [['id', 'text', 'stars'], ...records.map(({ id, text, stars }) => [id, csvCell(text), String(stars)])]
-    .map((fields) => fields.join(delimiter))
-    .join('\n');
-
 const parquetPath = join(folder, 'all.parquet');
-parquetWriteFile({
-  filename: parquetPath,
-  columnData: [
-    { name: 'id', data: records.map(({ id }) => id), type: 'STRING' },
-    { name: 'text', data: texts, type: 'STRING' },
-    { name: 'stars', data: records.map(({ stars }) => stars), type: 'INT32' },
-  ],
-  rowGroupSize: 2,
+writeParquet(parquetPath);
+const sqlitePath = join(folder, 'all.sqlite');
+writeSqlite(sqlitePath);
+const pageFolder = join(folder, 'pages');
+mkdirSync(pageFolder);
+records.forEach(({ id, text }) => {
+  writeFileSync(join(pageFolder, `${id}.html`), page(text));
 });
-const jsonl = records.map((record) => JSON.stringify(record)).join('\n');
 
 describe.each<[string, () => Reader]>([
-  ['jsonl', () => openReader(write('all.jsonl', jsonl), { idColumn: 'id' })],
-  ['jsonl.gz', () => openReader(write('all.jsonl.gz', gzipSync(jsonl)), { idColumn: 'id' })],
-  ['csv', () => openReader(write('all.csv', csv(',')), { idColumn: 'id' })],
-  ['csv with semicolons', () => openReader(write('semicolon.csv', csv(';')), { idColumn: 'id' })],
-  ['tsv', () => openReader(write('all.tsv', csv('\t')), { idColumn: 'id' })],
+  ...Object.entries(archives).map(([name, content]): [string, () => Reader] => [
+    name,
+    () => openReader(write(name, content()), { idColumn: 'id' }),
+  ]),
   ['parquet', () => openReader(parquetPath, { idColumn: 'id' })],
+  ['sqlite', () => openReader(sqlitePath, { idColumn: 'id' })],
+  ['html', () => concatenateReaders(records.map(({ id }) => openReader(join(pageFolder, `${id}.html`))))],
   ['memory', () => readerOf(records.map(({ id, text }) => ({ id, text, source: 'memory', meta: {} })))],
 ])('%s reader', (_, open) => {
   it('yields every document in order and counts them', async () => {
     const reader = open();
     const documents = await all(reader);
-    expect(documents.map(({ id, text }) => ({ id, text }))).toEqual(
+    expect(documents.map(({ id, text }) => ({ id: id.replace('.html', ''), text }))).toEqual(
       records.map(({ id, text }) => ({ id, text })),
     );
     expect(reader.report).toMatchObject({ numRead: 5, numSkipped: 0 });

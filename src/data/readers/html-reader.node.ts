@@ -1,4 +1,5 @@
 /** HTML files as documents, one a file: the main text of the page, or its source for extraction elsewhere. */
+import { basename } from 'node:path';
 import { PlinthError } from '../../core/errors.ts';
 import type { Document, ReadReport } from '../document.ts';
 import { byteChunks } from './byte-chunks.node.ts';
@@ -39,7 +40,11 @@ export class HtmlReader extends FileReader<HtmlOptions> {
       }
     }
     const { text } = decodePage(concatenate(parts, length));
-    const document = pageDocument(text, { id: 'page', source: this.path, meta: {} }, this.options);
+    const document = pageDocument(
+      text,
+      { id: basename(this.path), source: this.path, meta: {} },
+      this.options,
+    );
     if (typeof document === 'string') {
       report.skip('byte 0', document);
     } else {

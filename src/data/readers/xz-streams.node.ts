@@ -29,8 +29,10 @@ export async function* xzStreams(path: string): AsyncGenerator<ByteChunk> {
       try {
         for (let isEnd = false; !isEnd; ) {
           await window.fill(readSizeBytes);
-          const length = lengthInStream(window, window.offset === streamOffset);
-          isEnd = length < window.length || window.isAtEnd;
+          const next = nextStreamAt(window, window.offset === streamOffset);
+          isEnd = next !== -1 || window.isAtEnd;
+          // A header may begin in the last bytes: these wait for what follows them.
+          const length = next !== -1 ? next : window.length - (window.isAtEnd ? 0 : streamHeaderBytes);
           yield* worker.push(window.bytes.subarray(0, length), isEnd);
           window.advance(length);
         }
@@ -48,15 +50,17 @@ export async function* xzStreams(path: string): AsyncGenerator<ByteChunk> {
   }
 }
 
-/** Bytes of the window that surely belong to the stream: up to the next one's header, or short of the end. */
-function lengthInStream(window: ByteWindow, isAtStart: boolean): number {
+/** Where in the window another stream begins, or -1. */
+function nextStreamAt(window: ByteWindow, isAtStart: boolean): number {
   const { bytes } = window;
-  for (let at = isAtStart ? 1 : 0; ; at++) {
-    at = bytes.indexOf(headerMagic, at);
-    if (at === -1) break;
+  for (
+    let at = bytes.indexOf(headerMagic, isAtStart ? 1 : 0);
+    at !== -1;
+    at = bytes.indexOf(headerMagic, at + 1)
+  ) {
     if (followsFooter(bytes, at, window.offset)) return at;
   }
-  return window.isAtEnd ? bytes.length : bytes.length - streamHeaderBytes;
+  return -1;
 }
 
 /** Streams and the zeros between them take multiples of four bytes; a footer ends in 'YZ'. */
