@@ -50,10 +50,10 @@ export class GramCounts {
     const maxPositions = below === null ? Math.max(this.#numWords - 1, 0) : below.length;
     const level = this.#room(n, maxPositions);
     const { positions, grams, counts } = level;
+    const mask = this.#clearSlots(maxPositions);
     const firsts = this.#firsts;
     const lasts = this.#lasts;
     const slots = this.#slots;
-    const mask = this.#clearSlots(maxPositions);
     let numPositions = 0;
     let numGrams = 0;
     for (let j = 0; j < maxPositions; j++) {
