@@ -272,6 +272,12 @@ function checkedSpec(spec: RuleSetSpec): RuleSetSpec {
   for (const key of Object.keys(lists ?? {})) {
     if (!listKeys.includes(key)) throw fail(`unknown list "${key}". Lists: ${nearestNames(key, listKeys)}.`);
   }
+  for (const key of ['words', 'patterns'] as const) {
+    const value = lists?.[key];
+    if (value === undefined || isTextList(value) || isTextList((value as { list?: unknown } | null)?.list))
+      continue;
+    throw fail(`list ${key} must be a list of texts, or {"list": [...], ...settings}.`);
+  }
   return spec;
 }
 
