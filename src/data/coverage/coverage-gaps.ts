@@ -21,7 +21,7 @@ export interface CoverageGap {
 export interface GapOptions {
   /** Less text than this behind a language or domain is too little. Default 100,000 bytes. */
   readonly minTrainingBytes?: number;
-  /** A facet with a smaller share of the evaluation is not looked at. Default 0.01. */
+  /** A facet with a smaller share of the evaluation is not looked at: single items are misread at times. Default 0.02. */
   readonly minEvaluationShare?: number;
   /**
    * Whether domains are compared. 'auto' (default) compares them when the two sides share a name at least: names
@@ -59,7 +59,7 @@ function gapsBy(
   facet: 'language' | 'domain',
   training: CoverageCounts,
   evaluation: CoverageCounts,
-  { minTrainingBytes = 100_000, minEvaluationShare = 0.01 }: GapOptions,
+  { minTrainingBytes = 100_000, minEvaluationShare = 0.02 }: GapOptions,
 ): CoverageGap[] {
   const have = amountsBy(training, facet);
   const trainingBytes = Math.max(1, totalOf(training).bytes);

@@ -21,8 +21,8 @@ import {
 import type { ShardTask } from './shard-task.ts';
 import { inThisThread, type ShardWorkers, workerPool } from './worker-pool.node.ts';
 
-/** Characters of a shard. Three or four shards are in memory at once. */
-const SHARD_CHARACTERS = 8 * 1024 * 1024;
+/** Characters of a shard. Two more than there are workers are in memory at once. */
+const SHARD_CHARACTERS = 2 * 1024 * 1024;
 /** Inputs smaller than this are worked on in this thread: starting workers would take longer. */
 const SMALL_INPUT_BYTES = 2 * 1024 * 1024;
 const MAX_WORKERS = 64;
@@ -40,7 +40,7 @@ export interface JobOptions {
   readonly inputSettings?: unknown;
   /** Worker threads; 0 works in this thread. Default: one a core, none for small inputs. */
   readonly numWorkers?: number;
-  /** Default 8 Mi characters. */
+  /** Default 2 Mi characters. */
   readonly shardCharacters?: number;
   /** Throw away what the folder holds. */
   readonly fresh?: boolean;

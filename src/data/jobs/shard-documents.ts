@@ -37,6 +37,8 @@ export interface CutShard extends Shard {
   readonly inputBytes: number;
 }
 
+/** A longer document is skipped and counted: its rules and counts would take a worker's memory. */
+export const maxDocumentCharacters = 8 * 1024 * 1024;
 /** Skips listed with their position for one shard; all are counted. */
 const MAX_LISTED_SKIPS = 20;
 
@@ -81,6 +83,10 @@ export async function* cutIntoShards(inputs: JobInputs, options: CutOptions): As
         // Skips up to here were counted by the session that made the shards before.
         noted.numSkipped = reader.report.numSkipped;
         noted.listed = reader.report.skipped.length;
+        continue;
+      }
+      if (document.text.length > maxDocumentCharacters) {
+        reader.report.skip(document.id, `longer than ${maxDocumentCharacters} characters`);
         continue;
       }
       documents.push(document);

@@ -9,10 +9,13 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, PlinthError } from '../../core/errors.ts';
 import type { Shard, ShardProcessor, ShardTask, ShardTaskModule } from './shard-task.ts';
 
-/** Heap of one worker. A shard takes a small part of it; a task that needs more is stopped, not the process. */
-const MAX_WORKER_HEAP_MB = 2048;
-/** Garbage of short life is collected often, so that idle memory does not pile up. */
-const YOUNG_GENERATION_MB = 16;
+/**
+ * Heap of one worker. V8 lets a heap grow by factors that follow its bound, so a low bound is what keeps idle
+ * memory low; documents are bounded (`maxDocumentCharacters`) so that one shard stays far below it.
+ */
+const MAX_WORKER_HEAP_MB = 256;
+/** Garbage of short life is collected often, for the same reason. */
+const YOUNG_GENERATION_MB = 4;
 
 /** Runs as CommonJS text: a worker file would have to be found again after bundling. */
 const workerSource = `
