@@ -1,6 +1,20 @@
 /** Deduplication and decontamination, the browser-safe part. */
 export { FOLDINGS, type Folding, TextFolder } from './character-folding.ts';
 export {
+  type ContaminationCounts,
+  ContaminationIndex,
+  type ContaminationMatch,
+  type ContaminationOptions,
+  type EvaluationItem,
+} from './contamination-index.ts';
+export {
+  type DecontaminationAction,
+  type DecontaminationCounts,
+  type DecontaminationVerdict,
+  Decontaminator,
+  type DecontaminatorOptions,
+} from './decontaminator.ts';
+export {
   type DedupMethod,
   type ExactMethod,
   MINHASH_PRESETS,

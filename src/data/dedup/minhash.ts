@@ -83,12 +83,12 @@ export class MinHasher {
     const folded = this.#folder.fold(text);
     if (unit === 'word') {
       const { words1, numWords } = this.#words.hash(folded);
-      this.#numShingles = hashRuns(words1, numWords, size, 1, words1);
+      this.#numShingles = hashRuns(words1, numWords, size, words1);
       return words1;
     }
     const { values, length } = folded;
     for (let i = 0; i < length; i++) values[i] = mix32(values[i]! & (UNSPACED - 1));
-    this.#numShingles = hashRuns(values, length, size, 1, values);
+    this.#numShingles = hashRuns(values, length, size, values);
     return values;
   }
 

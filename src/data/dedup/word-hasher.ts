@@ -120,15 +120,9 @@ function hashWords(
  * Hashes all runs of `size` items into `out` and returns how many there are; fewer items than `size` make one
  * run of what there is, none make none. `out` needs one entry an item. May be `items` itself.
  */
-export function hashRuns(
-  items: Int32Array,
-  numItems: number,
-  size: number,
-  lane: 1 | 2,
-  out: Int32Array,
-): number {
+export function hashRuns(items: Int32Array, numItems: number, size: number, out: Int32Array): number {
   if (numItems === 0) return 0;
-  const base = lane === 1 ? BASE_1 : BASE_2;
+  const base = BASE_1;
   let h = 0;
   const first = Math.min(size, numItems);
   let oldest = 1;
@@ -145,4 +139,12 @@ export function hashRuns(
     h = (Math.imul(h, base) + entering - Math.imul(leaving, oldest)) | 0;
   }
   return numRuns;
+}
+
+/** One run of `size` items from `start` on, by another function than that of `hashRuns`. */
+export function hashRunAgain(items: Int32Array, start: number, size: number): number {
+  const base = BASE_2;
+  let h = 0;
+  for (let i = start; i < start + size; i++) h = (Math.imul(h, base) + items[i]!) | 0;
+  return mix32(h);
 }
