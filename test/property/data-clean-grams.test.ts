@@ -168,3 +168,38 @@ describe('a page', () => {
     );
   });
 });
+
+describe('a page whose text changes', () => {
+  test('is the same as one that begins with that text', () => {
+    const changed = new Page();
+    fc.assert(
+      fc.property(odd, fc.nat(60), (text, at) => {
+        changed.load(documentOf(text), text);
+        // Some features are computed before the change, as rules do.
+        changed.words('whitespace').grams.level(2);
+        changed.words('tokens');
+        expect(changed.lower).toBe(text.toLowerCase());
+        const next = at % 2 === 0 ? text.trimEnd() : text.slice(0, at);
+        changed.change(next);
+        const fresh = pageOf(next);
+        const state = (page: Page) => ({
+          text: page.text,
+          length: page.length,
+          codes: [...page.codes.subarray(0, page.length)],
+          numBytes: page.numBytes,
+          numCharacters: page.numCharacters,
+          numLines: page.numLines,
+          lines: page.splitLines(),
+          lineEnds: [...page.lineEnds.subarray(0, page.numNewlines + 1)],
+          lower: page.lower,
+          words: (['whitespace', 'tokens'] as const).map((kind) => {
+            const words = page.words(kind);
+            return [...words.ids.subarray(0, words.count)];
+          }),
+        });
+        expect(state(changed)).toEqual(state(fresh));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

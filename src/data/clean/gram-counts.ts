@@ -6,7 +6,6 @@
  */
 
 const minCapacity = 64;
-export const maxGramWords = 10;
 
 /** The repeated n-grams of one length. Valid until the next `GramCounts.start`. */
 export interface GramLevel {

@@ -4,7 +4,7 @@
  * all documents of a cleaner one after the other; its arrays grow to the largest document and stay.
  */
 import type { Document } from '../document.ts';
-import { characterClasses, LINE_BREAK, stripSpace } from './character-classes.ts';
+import { characterClasses, LINE_BREAK, stripSpace, utf8Bytes } from './character-classes.ts';
 import { PageWords, type WordKind } from './page-words.ts';
 
 export interface LanguageGuess {
@@ -52,15 +52,28 @@ export class Page {
     return this.#identify !== undefined;
   }
 
-  /** Goes on with another text of the same document. Words outlive the removal of white space at the end. */
+  /** Goes on with another text of the same document. */
   change(text: string): void {
-    const isTrimmed = this.text.startsWith(text) && stripSpace(this.text.slice(text.length)) === '';
-    const hadWhitespaceWords = this.#hasWhitespaceWords;
-    const hadTokens = this.#hasTokens;
-    this.load(this.document, text);
-    if (!isTrimmed) return;
-    this.#hasWhitespaceWords = hadWhitespaceWords;
-    this.#hasTokens = hadTokens;
+    const tail = this.text.startsWith(text) ? this.text.slice(text.length) : null;
+    if (tail !== null && stripSpace(tail) === '') this.#trim(text, tail);
+    else this.load(this.document, text);
+  }
+
+  /** White space at the end goes, the commonest change; units and words stay as they are. */
+  #trim(text: string, tail: string): void {
+    const isAscii = this.numBytes === this.length;
+    this.text = text;
+    this.length = text.length;
+    this.numBytes -= utf8Bytes(tail);
+    this.numCharacters -= tail.length;
+    this.numNewlines -= tail.split('\n').length - 1;
+    this.#language = null;
+    this.#lower = isAscii && this.#lower !== null ? this.#lower.slice(0, text.length) : null;
+    this.#hasLineEnds = false;
+    this.#shared.clear();
+    this.numLines = this.#hasOtherBreaks
+      ? countLines(this.codes, this.length)
+      : this.numNewlines + (this.length > 0 && this.codes[this.length - 1] !== 10 ? 1 : 0);
   }
 
   /** Begins with a text; everything computed for the one before is forgotten. */
