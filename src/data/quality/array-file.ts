@@ -138,6 +138,21 @@ export function decodeArrayFile<T extends Record<string, ArrayType>>(
   return { settings: header.settings, arrays: arrays as { [Name in keyof T]: ArrayTypes[T[Name]] } };
 }
 
+/** The kind a file says it is, or undefined when it is no such file; nothing else of it is checked. */
+export function arrayFileKind(bytes: Uint8Array): string | undefined {
+  if (bytes.length < PREFIX_BYTES || String.fromCharCode(...bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+    return undefined;
+  }
+  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(8, true);
+  if (headerBytes > MAX_HEADER_BYTES) return undefined;
+  try {
+    return parseHeader(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + headerBytes)).kind;
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
 function readArray(view: DataView, at: number, dtype: ArrayType, length: number): ArrayTypes[ArrayType] {
   if (dtype === 'uint8') return new Uint8Array(view.buffer, view.byteOffset + at, length).slice();
   if (dtype === 'float32') {

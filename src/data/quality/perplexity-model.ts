@@ -30,7 +30,7 @@ export interface TextSurprise {
   perplexityPerWord: number;
 }
 
-const FILE_KIND = 'ngram-language-model';
+export const PERPLEXITY_FILE_KIND = 'ngram-language-model';
 const NUM_BYTES = 256;
 
 export class PerplexityModel implements PerplexityScorer {
@@ -84,7 +84,7 @@ export class PerplexityModel implements PerplexityScorer {
       this.tokenizer === null ? '' : formatTokenizerJson(this.tokenizer),
     );
     return encodeArrayFile(
-      FILE_KIND,
+      PERPLEXITY_FILE_KIND,
       { order, numSymbols },
       { parents, symbols, shares, backoffs, tokenizer },
     );
@@ -92,7 +92,7 @@ export class PerplexityModel implements PerplexityScorer {
 
   /** @throws FormatError when the bytes are not such a model or are damaged */
   static fromBytes(bytes: Uint8Array): PerplexityModel {
-    const { settings, arrays } = decodeArrayFile(bytes, FILE_KIND, {
+    const { settings, arrays } = decodeArrayFile(bytes, PERPLEXITY_FILE_KIND, {
       parents: 'int32',
       symbols: 'int32',
       shares: 'float32',
