@@ -66,11 +66,12 @@ async function audit(paths: string[], flags: AuditFlags): Promise<void> {
   if (flags.qualityModel !== undefined && flags.perplexityModel !== undefined) {
     throw new PlinthError('usage', 'Give either --quality-model or --perplexity-model, not both.');
   }
-  const [{ auditDocuments, REPORT_FILE }, { writeFileAtomic }, { writeAuditPage }] = await Promise.all([
-    import('../../data/pipeline/index.node.ts'),
-    import('../../core/atomic-file.node.ts'),
-    import('../../recipe/report/data-pages.node.ts'),
-  ]);
+  const [{ auditDocuments, cleanReportOf, REPORT_FILE }, { writeFileAtomic }, { writeAuditPage }] =
+    await Promise.all([
+      import('../../data/pipeline/index.node.ts'),
+      import('../../core/atomic-file.node.ts'),
+      import('../../recipe/report/data-pages.node.ts'),
+    ]);
   const rules = flags.rules && { ruleSets: await readRuleSets(flags.rules) };
   const quality =
     flags.qualityModel !== undefined
@@ -91,7 +92,7 @@ async function audit(paths: string[], flags: AuditFlags): Promise<void> {
         folder,
         nearDuplicates: flags.near === false ? null : flags.near,
         memoryBytes: flags.memory,
-        ...(rules && { rules }),
+        ...(rules ? { rules } : { cleaned: await cleanReportOf(paths) }),
         ...(quality && { quality }),
         ...(evaluation && { evaluation }),
         ...(flags.tokenizer !== undefined && { tokenizer: flags.tokenizer }),

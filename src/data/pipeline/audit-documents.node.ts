@@ -18,6 +18,7 @@ import { type JobInputs, runJob } from '../jobs/index.node.ts';
 import type { AmountShare, AuditReport, DuplicateCounts } from './audit-report.ts';
 import { type AuditSettings, type AuditShardResult, auditTask } from './audit-task.node.ts';
 import { auditWarnings } from './audit-warnings.ts';
+import type { CleanReport } from './clean-report.ts';
 import type { QualitySettings } from './quality-grader.node.ts';
 import { type CleanSettings, mergeCleanResults } from './shard-cleaning.ts';
 
@@ -36,6 +37,8 @@ export interface AuditOptions {
   readonly nearDuplicates?: string | null;
   /** Rule sets to try. */
   readonly rules?: CleanSettings;
+  /** What cleaning removed before, shown when no rules are tried. */
+  readonly cleaned?: CleanReport | undefined;
   /** What the data is for: its languages and domains are looked for in the data. */
   readonly evaluation?: JobInputs;
   readonly memoryBytes?: number;
@@ -80,7 +83,10 @@ export async function auditDocuments(options: AuditOptions): Promise<AuditReport
         domains: options.domainColumn !== undefined || 'auto',
       })
     : [];
-  const removed = mergeCleanResults(job.results.flatMap((result) => result.removed ?? []));
+  const tried = mergeCleanResults(job.results.flatMap((result) => result.removed ?? []));
+  const removed = tried
+    ? { ...cleanSummary(tried.counts), examples: tried.examples }
+    : options.cleaned && cleaned(options.cleaned);
   const total = totalOf(coverage);
   const hasTokens = options.tokenizer !== undefined;
   const shares = (facet: 'language' | 'domain' | 'quality' | 'length'): Record<string, AmountShare> =>
@@ -103,7 +109,7 @@ export async function auditDocuments(options: AuditOptions): Promise<AuditReport
     ),
     duplicates: counts,
     cells: coverage.cells,
-    ...(removed && { removed: { ...cleanSummary(removed.counts), examples: removed.examples } }),
+    ...(removed && { removed }),
     gaps,
     noText: job.results.reduce((sum, { noText }) => sum + noText, 0),
     read: job.read,
@@ -140,6 +146,12 @@ function audit(
     ...(options.onEvent && { onEvent: options.onEvent }),
     ...(options.signal && { signal: options.signal }),
   });
+}
+
+/** Without the figures of the run. */
+function cleaned(report: CleanReport): AuditReport['removed'] {
+  const { read: _, seconds: __, bytesPerSecond: ___, ...summary } = report;
+  return summary;
 }
 
 function mergedCoverage(results: readonly AuditShardResult[]): CoverageCounts {

@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../core/atomic-file.node.ts';
 import type { EventSink } from '../../core/events.ts';
+import { readJsonFile } from '../../core/json-file.node.ts';
 import { type CleanSummary, cleanSummary } from '../clean/index.ts';
-import { DOCUMENTS_FOLDER, DROPPED_FOLDER, type JobInputs, runJob } from '../jobs/index.node.ts';
+import { DOCUMENTS_FOLDER, DROPPED_FOLDER, JOB_MARK, type JobInputs, runJob } from '../jobs/index.node.ts';
 import type { CleanReport } from './clean-report.ts';
 import { type CleanShardResult, type CleanTaskSettings, cleanTask, NO_TEXT_RULE } from './clean-task.node.ts';
 import { type CleanSettings, mergeCleanResults } from './shard-cleaning.ts';
@@ -21,6 +22,7 @@ export interface CleanOptions extends CleanSettings {
   readonly signal?: AbortSignal;
 }
 
+const KIND = 'clean';
 /** What `cleanDocuments` writes last in its folder. */
 export const REPORT_FILE = 'report.json';
 
@@ -32,7 +34,7 @@ export async function cleanDocuments(options: CleanOptions): Promise<CleanReport
   const { folder, ruleSets, keepDropped = true } = options;
   const settings: CleanTaskSettings = { ruleSets, files: { folder, keepDropped } };
   const { results, read, seconds } = await runJob<CleanShardResult>({
-    kind: 'clean',
+    kind: KIND,
     folder,
     owned: [DOCUMENTS_FOLDER, DROPPED_FOLDER, REPORT_FILE],
     inputs: options.inputs,
@@ -66,4 +68,17 @@ function withPagesWithoutText(summary: CleanSummary, results: readonly CleanShar
     bytes: { ...summary.bytes, in: summary.bytes.in + bytes },
     dropped: { [NO_TEXT_RULE]: documents, ...summary.dropped },
   };
+}
+
+/** The report of the cleaning that wrote the one folder named, if it is such a folder. */
+export async function cleanReportOf(paths: readonly string[]): Promise<CleanReport | undefined> {
+  const [folder, ...others] = paths;
+  if (folder === undefined || others.length > 0) return undefined;
+  const job = (await readJsonFile(join(folder, 'job.json'), '').catch(() => undefined)) as
+    | { plinth?: unknown; kind?: unknown }
+    | undefined;
+  if (job?.plinth !== JOB_MARK || job?.kind !== KIND) return undefined;
+  return (await readJsonFile(join(folder, REPORT_FILE), 'Run plinth data clean again.')) as
+    | CleanReport
+    | undefined;
 }
