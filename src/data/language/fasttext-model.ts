@@ -1,7 +1,7 @@
 /**
  * Reads a compressed fastText classifier (`.ftz`, version 12: Joulin et al. 2016, arXiv:1612.03651) from bytes:
  * settings, dictionary, pruned n-gram buckets, the input matrix behind its product quantizer and the output
- * matrix. The input matrix comes out dense (lid.176.ftz: 57,235 rows of 16 numbers, 3.7 MB), because adding a
+ * matrix. The input matrix comes out dense (lid.176.ftz: 42,765 rows of 16 numbers, 2.7 MB), because adding a
  * dense row is several times faster than looking its codes up. Every length is checked against the bytes left.
  * Only what lid.176.ftz is gets read: a supervised model with hierarchical softmax, pruned and quantized, words
  * without word n-grams; anything else is an error.

@@ -5,11 +5,9 @@
  * One instance holds scratch memory and a word cache: give each thread its own.
  */
 import { ConfigError } from '../../core/errors.ts';
-import { type FastTextModel, readFastTextModel } from './fasttext-model.ts';
-import { LabelTree } from './label-tree.ts';
-import { identifyByLine } from './language-lines.ts';
-import { ScriptCounter, type ScriptVerdict } from './scripts.ts';
-import { WordRows } from './word-rows.ts';
+import { readFastTextModel } from './fasttext-model.ts';
+import { languageOfDocument, languagesOfLines } from './language-lines.ts';
+import { TextGuesser } from './text-guesser.ts';
 
 /** No answer: no letters, a script no language of the model has, too few letters, or too low a score. */
 export const UNKNOWN_LANGUAGE = 'unknown';
@@ -63,26 +61,15 @@ export const DEFAULT_LANGUAGE_SETTINGS: Readonly<Required<LanguageSettings>> = {
   minShare: 0.8,
 };
 
-/** A script with one language decides alone from so many letters on. */
-const MIN_SCRIPT_LETTERS = 2;
-
 export class LanguageIdentifier {
   readonly languages: readonly string[];
-  readonly #model: FastTextModel;
-  readonly #rows: WordRows;
-  readonly #tree: LabelTree;
-  readonly #scripts = new ScriptCounter();
-  readonly #labels: ReadonlyMap<string, number>;
-  /** Mean row of the latest text. */
-  readonly #hidden: Float64Array;
+  readonly #guesser: TextGuesser;
+  readonly #sum: Float64Array;
 
-  private constructor(model: FastTextModel) {
-    this.#model = model;
-    this.languages = model.labels;
-    this.#labels = new Map(model.labels.map((label, i) => [label, i]));
-    this.#rows = new WordRows(model);
-    this.#tree = new LabelTree(model);
-    this.#hidden = new Float64Array(model.dim);
+  private constructor(guesser: TextGuesser) {
+    this.#guesser = guesser;
+    this.languages = guesser.labels;
+    this.#sum = new Float64Array(guesser.dim);
   }
 
   /**
@@ -90,7 +77,7 @@ export class LanguageIdentifier {
    * @throws FormatError when they are something else
    */
   static fromBytes(bytes: Uint8Array): LanguageIdentifier {
-    return new LanguageIdentifier(readFastTextModel(bytes));
+    return new LanguageIdentifier(new TextGuesser(readFastTextModel(bytes)));
   }
 
   /**
@@ -104,7 +91,11 @@ export class LanguageIdentifier {
    */
   identify(text: string, settings: Pick<LanguageSettings, 'minScore'> = {}): LanguageGuess {
     const { minScore } = checkedSettings(settings);
-    return withMinScore(this.guess(text, 0, text.length), minScore);
+    const verdict = this.#guesser.verdict(text, 0, text.length);
+    const unknown = this.#guesser.unknownBy(verdict, 1);
+    if (unknown) return unknown;
+    const numRows = this.#sumRows(text);
+    return withMinScore(this.#guesser.guess(verdict, this.#sum, numRows), minScore);
   }
 
   /**
@@ -112,8 +103,8 @@ export class LanguageIdentifier {
    * rule applied; even an empty text has some. Probabilities are cut off at 1.
    */
   top(text: string, k: number): LanguageGuess[] {
-    this.#average(text, 0, text.length);
-    const probabilities = this.#tree.all(this.#hidden);
+    const numRows = this.#sumRows(text);
+    const probabilities = this.#guesser.probabilities(this.#sum, numRows);
     return [...probabilities.keys()]
       .sort((a, b) => probabilities[b]! - probabilities[a]! || a - b)
       .slice(0, Math.max(0, k))
@@ -132,7 +123,7 @@ export class LanguageIdentifier {
    * alone, the whole text's `identify` answers.
    */
   identifyDocument(text: string, settings: LanguageSettings = {}): DocumentLanguage {
-    return identifyByLine(this, text, checkedSettings(settings));
+    return languageOfDocument(this.#guesser, text, checkedSettings(settings));
   }
 
   /** The language of every line that is not empty, each on its own; short ones are 'unknown'. */
@@ -140,89 +131,16 @@ export class LanguageIdentifier {
     text: string,
     settings: Pick<LanguageSettings, 'minScore' | 'minLineLetters'> = {},
   ): LineLanguage[] {
-    const { minScore, minLineLetters } = checkedSettings(settings);
-    const lines: LineLanguage[] = [];
-    let number = 0;
-    for (let start = 0; start <= text.length; ) {
-      const newline = text.indexOf('\n', start);
-      const next = newline < 0 ? text.length : newline;
-      const end = next > start && text.charCodeAt(next - 1) === 13 ? next - 1 : next;
-      number++;
-      if (!isBlank(text, start, end)) {
-        const guess = withMinScore(this.guess(text, start, end, minLineLetters), minScore);
-        lines.push({ ...guess, line: number, start, end });
-      }
-      start = next + 1;
-    }
-    return lines;
+    return languagesOfLines(this.#guesser, text, checkedSettings(settings));
   }
 
-  /**
-   * The rules of `identify` without the least score, on text[start, end). Below `minLetters` letters (Han, kana
-   * and Hangul count three times) the answer is 'unknown' unless the script has one language only.
-   */
-  guess(text: string, start: number, end: number, minLetters = 1): LanguageGuess {
-    const verdict = this.#scripts.verdict(text, start, end);
-    const { languages: allowed, numLetters, share } = verdict;
-    if (numLetters === 0 || allowed?.length === 0) return { language: UNKNOWN_LANGUAGE, score: 0 };
-    const sole = allowed?.length === 1 && numLetters >= MIN_SCRIPT_LETTERS ? allowed[0]! : undefined;
-    if (sole === undefined && numLetters < minLetters) return { language: UNKNOWN_LANGUAGE, score: 0 };
-    this.#average(text, start, end);
-    const best = this.languages[this.#tree.best(this.#hidden)]!;
-    const score = this.#tree.bestProbability;
-    if (sole !== undefined) {
-      return { language: sole, score: best === sole ? Math.max(score, share) : share };
-    }
-    if (allowed === undefined || allowed.includes(best)) return { language: best, score };
-    return this.#bestOf(allowed, verdict);
-  }
-
-  /** fastText's probability of one language for text[start, end). */
-  probabilityOf(language: string, text: string, start: number, end: number): number {
-    const label = this.#labels.get(language);
-    if (label === undefined) {
-      throw new ConfigError(
-        `The model has no language "${language}". It has: ${this.languages.join(' ')}. Use one of these codes.`,
-      );
-    }
-    this.#average(text, start, end);
-    return this.#tree.probabilityOf(label, this.#hidden);
-  }
-
-  #bestOf(allowed: readonly string[], { share }: ScriptVerdict): LanguageGuess {
-    const probabilities = this.#tree.all(this.#hidden);
-    let total = 0;
-    let best = '';
-    let highest = -1;
-    for (const language of allowed) {
-      const label = this.#labels.get(language);
-      if (label === undefined) continue;
-      const probability = probabilities[label]!;
-      total += probability;
-      if (probability > highest) {
-        highest = probability;
-        best = language;
-      }
-    }
-    return best === ''
-      ? { language: UNKNOWN_LANGUAGE, score: 0 }
-      : { language: best, score: Math.min(1, (highest / total) * share) };
-  }
-
-  #average(text: string, start: number, end: number): void {
-    const hidden = this.#hidden.fill(0);
-    const numRows = this.#rows.addText(text, start, end, hidden) + this.#rows.addEnd(hidden);
-    for (let column = 0; column < this.#model.dim; column++) hidden[column]! /= Math.max(1, numRows);
+  #sumRows(text: string): number {
+    return this.#guesser.addRows(text, 0, text.length, this.#sum.fill(0));
   }
 }
 
-function withMinScore(guess: LanguageGuess, minScore: number): LanguageGuess {
+export function withMinScore(guess: LanguageGuess, minScore: number): LanguageGuess {
   return guess.score < minScore ? { language: UNKNOWN_LANGUAGE, score: guess.score } : guess;
-}
-
-function isBlank(text: string, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if (text.charCodeAt(i) > 32) return false;
-  return true;
 }
 
 function checkedSettings(settings: LanguageSettings): Required<LanguageSettings> {
