@@ -17,6 +17,8 @@ export interface ByteDamage {
   /** Offset in the file, in its packed form. */
   offset: number;
   reason: string;
+  /** Bytes are missing here; else all are there, but a checksum or what follows them is wrong. */
+  isGap: boolean;
 }
 
 /** Unpacked bytes, the caller's to keep, or what is missing in their place. */
@@ -106,7 +108,7 @@ async function* bunzip2(path: string): AsyncGenerator<ByteChunk> {
       await window.fill(pieceBytes);
       const piece = window.bytes.subarray(0, pieceBytes);
       if (!hasMagic && piece.toString('latin1', 0, 3) !== 'BZh') {
-        yield { offset: 0, reason: 'not bzip2 (expected BZh)' };
+        yield { offset: 0, reason: 'not bzip2 (expected BZh)', isGap: true };
         return;
       }
       hasMagic = true;
@@ -116,7 +118,11 @@ async function* bunzip2(path: string): AsyncGenerator<ByteChunk> {
     }
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    yield { offset: window.offset, reason: `damaged bzip2 data before this byte: ${error.message}` };
+    yield {
+      offset: window.offset,
+      reason: `damaged bzip2 data before this byte: ${error.message}`,
+      isGap: true,
+    };
   } finally {
     await worker.close();
     await window.close();
@@ -155,12 +161,12 @@ async function* unbrotli(path: string): AsyncGenerator<ByteChunk> {
       });
       yield* outputs.splice(0);
       if (failure !== null) {
-        yield { offset: window.offset, reason: `damaged Brotli data: ${messageOf(failure)}` };
+        yield { offset: window.offset, reason: `damaged Brotli data: ${messageOf(failure)}`, isGap: true };
         return;
       }
       const rest = written - (stream as BrotliDecompress).bytesWritten;
       if (rest > 0) {
-        yield { offset: written - rest, reason: 'bytes behind the end of the Brotli data' };
+        yield { offset: written - rest, reason: 'bytes behind the end of the Brotli data', isGap: false };
         return;
       }
       window.advance(piece.length);

@@ -14,7 +14,7 @@ export interface FileLine {
   /** The line without its end, or null when it is damaged. */
   text: string | null;
   damage?: string;
-  /** The damage is of the compressed file, at this offset in it; no line's text is lost with it but this one's. */
+  /** The damage is of the compressed file, at this offset in it. */
   packedOffset?: number;
 }
 
@@ -39,7 +39,7 @@ export async function* fileLines(
 ): AsyncGenerator<FileLine[]> {
   const splitter = new LineSplitter(path, maxLineBytes);
   for await (const chunk of byteChunks(path)) {
-    const lines = 'reason' in chunk ? [splitter.gap(chunk)] : splitter.push(chunk);
+    const lines = 'reason' in chunk ? [splitter.damage(chunk)] : splitter.push(chunk);
     if (lines.length > 0) yield lines;
   }
   const last = splitter.end();
@@ -80,8 +80,8 @@ class LineSplitter {
     return lines;
   }
 
-  /** What has been read of the line before the gap is lost with it. */
-  gap({ offset, reason }: ByteDamage): FileLine {
+  /** What has been read of the line before a gap is lost with it. */
+  damage({ offset, reason, isGap }: ByteDamage): FileLine {
     const line: FileLine = {
       number: this.#number,
       offset: this.#offset,
@@ -89,8 +89,10 @@ class LineSplitter {
       damage: reason,
       packedOffset: offset,
     };
-    this.#isAtStart = false;
-    this.#next();
+    if (isGap) {
+      this.#isAtStart = false;
+      this.#next();
+    }
     return line;
   }
 

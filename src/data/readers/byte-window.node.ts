@@ -1,6 +1,6 @@
 /**
- * A moving window over a file's bytes: what compressed formats are taken apart in. Reads in order only, so that
- * pipes work too; a view of the window is valid until the next `fill`.
+ * A moving window over a file's bytes: what compressed formats are taken apart in. Reads in order, so that
+ * pipes work too, and goes back only where it can; a view of the window is valid until the next `fill`.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { DataError, messageOf } from '../../core/errors.ts';
@@ -34,6 +34,8 @@ export class ByteWindow {
   #end = 0;
   #offset = 0;
   #isAtEnd = false;
+  /** Where the next read begins; null in a pipe, which has no places. */
+  #readOffset: number | null = 0;
 
   /** @param capacityBytes the most that the window can hold. */
   constructor(path: string, capacityBytes: number) {
@@ -73,19 +75,23 @@ export class ByteWindow {
     }
     const wanted = Math.min(numBytes, this.#buffer.length);
     try {
-      this.#file ??= await open(this.path, 'r');
+      if (this.#file === null) {
+        this.#file = await open(this.path, 'r');
+        if (!(await this.#file.stat()).isFile()) this.#readOffset = null;
+      }
       while (this.#end < wanted) {
         const { bytesRead } = await this.#file.read(
           this.#buffer,
           this.#end,
           this.#buffer.length - this.#end,
-          null,
+          this.#readOffset,
         );
         if (bytesRead === 0) {
           this.#isAtEnd = true;
           return;
         }
         this.#end += bytesRead;
+        if (this.#readOffset !== null) this.#readOffset += bytesRead;
       }
     } catch (error) {
       throw new DataError(`${this.path} could not be read to its end (${messageOf(error)}).`, {
@@ -97,6 +103,17 @@ export class ByteWindow {
   advance(numBytes: number): void {
     this.#start += numBytes;
     this.#offset += numBytes;
+  }
+
+  /** Goes back to an earlier place of the file; false, and nothing is changed, where that cannot be done. */
+  rewind(offset: number): boolean {
+    if (this.#readOffset === null) return false;
+    this.#start = 0;
+    this.#end = 0;
+    this.#offset = offset;
+    this.#readOffset = offset;
+    this.#isAtEnd = false;
+    return true;
   }
 
   async close(): Promise<void> {

@@ -13,6 +13,7 @@ const windowBytes = 1024 * 1024;
 const maxInflatedBytes = 32 * 1024 * 1024;
 /** A streamed member is fed in pieces of this size, which bounds what a bomb can unpack at once (1032 to 1). */
 const streamPieceBytes = 16 * 1024;
+const fixedHeaderBytes = 10;
 const trailerBytes = 8;
 
 export interface GzipPiece {
@@ -30,6 +31,8 @@ export interface GzipDamage {
   /** Offset in the file where the damaged member begins. */
   offset: number;
   reason: string;
+  /** Bytes are missing here; else all are there, but not to be trusted. */
+  isGap: boolean;
 }
 
 export interface GzipOptions {
@@ -54,7 +57,7 @@ export async function* gzipPieces(
       }
       const headerBytes = await takeHeader(window);
       if (typeof headerBytes === 'string') {
-        yield { offset, reason: headerBytes };
+        yield { offset, reason: headerBytes, isGap: true };
         await toNextMember(window, 1);
         continue;
       }
@@ -63,11 +66,11 @@ export async function* gzipPieces(
         yield* streamMember(window, headerBytes);
         continue;
       }
-      const { bytes, consumedBytes, damage, isVerified } = whole;
+      const { bytes, consumedBytes, damage, isVerified, isGap = false } = whole;
       if (bytes.length > 0 && (isVerified || keepUnverified)) {
         yield { bytes, memberOffset: offset, isFirst: true, isLast: damage === undefined };
       }
-      if (damage !== undefined) yield { offset, reason: damage };
+      if (damage !== undefined) yield { offset, reason: damage, isGap: isGap || !keepUnverified };
       if (consumedBytes > 0) window.advance(consumedBytes);
       else await toNextMember(window, headerBytes);
     }
@@ -88,10 +91,10 @@ async function takeHeader(window: ByteWindow): Promise<number | string> {
 
 /** RFC 1952, 2.3. */
 function headerLength(bytes: Buffer): number | 'short' | string {
-  if (bytes.length < 10) return 'short';
+  if (bytes.length < fixedHeaderBytes) return 'short';
   if (!isHeaderStart(bytes, 0)) return 'not a gzip member (expected 1f 8b 08)';
   const flags = bytes[3]!;
-  let at = 10;
+  let at = fixedHeaderBytes;
   if (flags & 4) {
     if (bytes.length < 12) return 'short';
     at += 2 + bytes.readUInt16LE(10);
@@ -119,6 +122,8 @@ interface WholeMember {
   damage?: string;
   /** The checksum was right, or the damage was met before it: what came out until then stands. */
   isVerified: boolean;
+  /** Bytes of the member are missing. */
+  isGap?: boolean;
 }
 
 /** With `info`, zlib's functions also tell how much input was used; its types do not know. */
@@ -140,7 +145,7 @@ async function inflateWhole(window: ByteWindow, headerBytes: number): Promise<Wh
       if (window.length < end + trailerBytes) {
         if (!window.isAtEnd && end + trailerBytes <= windowBytes) {
           await window.fill(end + trailerBytes);
-          if (window.length >= end + trailerBytes) return verified(window.bytes, end, buffer);
+          if (window.length >= end + trailerBytes) return verified(window.bytes, headerBytes, end, buffer);
         }
         if (!window.isAtEnd) return 'long';
         return {
@@ -150,7 +155,7 @@ async function inflateWhole(window: ByteWindow, headerBytes: number): Promise<Wh
           isVerified: true,
         };
       }
-      return verified(window.bytes, end, buffer);
+      return verified(window.bytes, headerBytes, end, buffer);
     } catch (error) {
       const code = (error as { code?: unknown }).code;
       if (code === 'ERR_BUFFER_TOO_LARGE') return 'long';
@@ -160,25 +165,36 @@ async function inflateWhole(window: ByteWindow, headerBytes: number): Promise<Wh
         continue;
       }
       const reason = code === 'Z_BUF_ERROR' ? 'the file ends inside of it' : messageOf(error);
+      // What belongs to another member is none of this one's.
+      const next = likelyHeaderAt(window.bytes, headerBytes);
       return {
-        bytes: inflatePrefix(deflated),
+        bytes: inflatePrefix(window.bytes.subarray(headerBytes, next === -1 ? undefined : next)),
         consumedBytes: 0,
         damage: `damaged gzip member: ${reason}`,
         isVerified: true,
+        isGap: true,
       };
     }
   }
 }
 
-function verified(bytes: Buffer, end: number, buffer: Buffer): WholeMember {
-  const isRight =
-    bytes.readUInt32LE(end) === crc32(buffer) && bytes.readUInt32LE(end + 4) === buffer.length >>> 0;
+function verified(bytes: Buffer, headerBytes: number, end: number, buffer: Buffer): WholeMember {
   const consumedBytes = end + trailerBytes;
-  if (isRight) return { bytes: buffer, consumedBytes, isVerified: true };
-  const damage = 'damaged gzip member: wrong checksum';
-  // Where no member follows, the inflate may have run over the next header: that is looked for from the start.
-  const isInPlace = consumedBytes === bytes.length || isHeaderStart(bytes, consumedBytes);
-  return { bytes: buffer, consumedBytes: isInPlace ? consumedBytes : 0, damage, isVerified: false };
+  if (bytes.readUInt32LE(end) === crc32(buffer) && bytes.readUInt32LE(end + 4) === buffer.length >>> 0) {
+    return { bytes: buffer, consumedBytes, isVerified: true };
+  }
+  const next = likelyHeaderAt(bytes, headerBytes);
+  if (next !== -1 && next < consumedBytes) {
+    // Only by running over the next member's header did the inflate come to an end.
+    return {
+      bytes: inflatePrefix(bytes.subarray(headerBytes, next)),
+      consumedBytes: next,
+      damage: 'damaged gzip member: cut before its end',
+      isVerified: true,
+      isGap: true,
+    };
+  }
+  return { bytes: buffer, consumedBytes, damage: 'damaged gzip member: wrong checksum', isVerified: false };
 }
 
 /**
@@ -224,7 +240,12 @@ async function* streamMember(
       await window.fill(streamPieceBytes);
       const piece = window.bytes.subarray(0, streamPieceBytes);
       if (piece.length === 0) {
-        yield { offset: memberOffset, reason: 'damaged gzip member: the file ends inside of it' };
+        yield {
+          offset: memberOffset,
+          reason: 'damaged gzip member: the file ends inside of it',
+          isGap: true,
+        };
+        if (window.rewind(memberOffset)) await toNextMember(window, headerBytes);
         return;
       }
       const { outputs, consumedBytes, isEnd, error } = await inflate.push(piece);
@@ -235,13 +256,14 @@ async function* streamMember(
         isFirst = false;
       }
       if (error !== undefined) {
-        yield { offset: memberOffset, reason: `damaged gzip member: ${error}` };
-        await toNextMember(window, 0);
+        yield { offset: memberOffset, reason: `damaged gzip member: ${error}`, isGap: true };
+        // The error comes late: by then the stream may have run over the next header.
+        await toNextMember(window, window.rewind(memberOffset) ? headerBytes : 0);
         return;
       }
       window.advance(consumedBytes);
       if (!isEnd) continue;
-      await window.fill(trailerBytes);
+      await window.fill(trailerBytes + 4);
       const { bytes } = window;
       const isRight =
         bytes.length >= trailerBytes &&
@@ -251,8 +273,11 @@ async function* streamMember(
         yield { bytes: new Uint8Array(0), memberOffset, isFirst, isLast: true };
         window.advance(trailerBytes);
       } else {
-        yield { offset: memberOffset, reason: 'damaged gzip member: wrong checksum' };
-        await toNextMember(window, 0);
+        // Where no member follows, the stream may have run over the next one's header.
+        const isInPlace = bytes.length === trailerBytes || isHeaderStart(bytes, trailerBytes);
+        yield { offset: memberOffset, reason: 'damaged gzip member: wrong checksum', isGap: !isInPlace };
+        if (isInPlace) window.advance(trailerBytes);
+        else await toNextMember(window, window.rewind(memberOffset) ? headerBytes : 0);
       }
       return;
     }
@@ -311,22 +336,34 @@ class PieceInflate {
 
 /** Moves on to the next thing that looks like a member header, `skipBytes` or more ahead, or to the end. */
 async function toNextMember(window: ByteWindow, skipBytes: number): Promise<void> {
+  await window.fill(skipBytes);
   window.advance(Math.min(skipBytes, window.length));
   for (;;) {
     await window.fill(readSizeBytes);
     const { bytes } = window;
-    for (
-      let at = bytes.indexOf(0x1f);
-      at !== -1 && at + 4 <= bytes.length;
-      at = bytes.indexOf(0x1f, at + 1)
-    ) {
-      if (!isHeaderStart(bytes, at)) continue;
+    const at = likelyHeaderAt(bytes, 0);
+    if (at !== -1) {
       window.advance(at);
       return;
     }
-    window.advance(window.isAtEnd ? bytes.length : Math.max(0, bytes.length - 3));
+    window.advance(window.isAtEnd ? bytes.length : bytes.length - fixedHeaderBytes);
     if (window.isAtEnd) return;
   }
+}
+
+/**
+ * The first place from `from` on that begins as a member does, or -1. Besides the magic, the two bytes that name
+ * the compressor's effort and system must have a known value: by chance this comes once in 200 GB.
+ */
+function likelyHeaderAt(bytes: Buffer, from: number): number {
+  for (let at = bytes.indexOf(0x1f, from); at !== -1; at = bytes.indexOf(0x1f, at + 1)) {
+    if (at + fixedHeaderBytes > bytes.length) return -1;
+    if (!isHeaderStart(bytes, at)) continue;
+    const effort = bytes[at + 8]!;
+    const system = bytes[at + 9]!;
+    if ((effort === 0 || effort === 2 || effort === 4) && (system <= 13 || system === 255)) return at;
+  }
+  return -1;
 }
 
 /** Some writers fill the last block with zeros (gzip itself takes these for the end too). */

@@ -11,6 +11,8 @@ import type { WarcRecord } from './warc-records.node.ts';
 const maxHeaderBytes = 256 * 1024;
 /** 'WARC/1.0', an end of line, and some of what follows. */
 const versionBytes = 10;
+/** A version line and the beginning of the field behind it. */
+const recognizedBytes = 24;
 const cr = 13;
 const lf = 10;
 
@@ -151,7 +153,8 @@ export class WarcSplitter {
     const numNeeded = end - this.#at + 2 * lineEndBytes + versionBytes;
     if (this.#bytes.length - this.#at < numNeeded && !isAllHere) return this.#need(numNeeded);
     if (end > this.#bytes.length) return this.#lose('the record ends before its declared length', start);
-    if (!this.#isFollowed(end)) return this.#lose('no record follows where its length says', start);
+    if (!this.#isFollowed(end, lineEndBytes))
+      return this.#lose('no record follows where its length says', start);
     const position = this.#position();
     this.#at = end;
     return {
@@ -197,10 +200,11 @@ export class WarcSplitter {
     return { headerEnd, lineEndBytes: isLong ? 4 : 2 };
   }
 
-  #isFollowed(end: number): boolean {
+  /** Two line ends, or a version line behind however many. */
+  #isFollowed(end: number, lineEndBytes: number): boolean {
     let at = end;
     while (at < this.#bytes.length && at < end + 16 && isBlank(this.#bytes[at]!)) at++;
-    return at === this.#bytes.length || startsRecord(this.#bytes, at);
+    return at === this.#bytes.length || at === end + lineEndBytes || startsRecord(this.#bytes, at);
   }
 
   /** Moves to the next version line; false when there is none yet. */
@@ -212,14 +216,16 @@ export class WarcSplitter {
       at !== -1;
       at = view.indexOf('WARC/', at + 1, 'latin1')
     ) {
-      const isLineStart = at === 0 ? this.#offset === 0 : view[at - 1] === lf;
-      if (!isLineStart) continue;
-      if (at + versionBytes > length && !this.#isEnd) {
+      if (at + recognizedBytes > length && !this.#isEnd && !this.#isMemberEnd) {
         this.#at = Math.max(this.#at, at - 1);
         this.#numNeeded = length - this.#at + 1;
         return false;
       }
       if (!startsRecord(this.#bytes, at)) continue;
+      // Where a record is cut, the next one does not begin a line; then its first field must be seen.
+      const isLineStart = at === 0 ? this.#offset === 0 : view[at - 1] === lf;
+      if (!isLineStart && !/^WARC\/\d\.\d\r?\n(?:WARC|Content)-/i.test(view.toString('latin1', at, at + 24)))
+        continue;
       this.#at = at;
       this.#isLost = false;
       return true;

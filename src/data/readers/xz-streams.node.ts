@@ -21,7 +21,7 @@ export async function* xzStreams(path: string): AsyncGenerator<ByteChunk> {
       const streamOffset = window.offset;
       if (window.length === 0) return;
       if (!window.bytes.subarray(0, headerMagic.length).equals(headerMagic)) {
-        yield { offset: streamOffset, reason: 'not an xz stream (expected fd 37 7a 58 5a 00)' };
+        yield { offset: streamOffset, reason: 'not an xz stream (expected fd 37 7a 58 5a 00)', isGap: true };
         await toNextStream(window, 1);
         continue;
       }
@@ -40,7 +40,7 @@ export async function* xzStreams(path: string): AsyncGenerator<ByteChunk> {
         if (!(error instanceof FormatError)) throw error;
         await worker.close();
         worker = null;
-        yield { offset: streamOffset, reason: `damaged xz stream: ${error.message}` };
+        yield { offset: streamOffset, reason: `damaged xz stream: ${error.message}`, isGap: true };
         await toNextStream(window, window.offset === streamOffset ? 1 : 0);
       }
     }

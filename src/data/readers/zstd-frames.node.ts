@@ -33,13 +33,13 @@ export async function* zstdFrames(path: string): AsyncGenerator<ByteChunk> {
       const offset = window.offset;
       const header = frameHeader(window.bytes);
       if (typeof header === 'string') {
-        yield { offset, reason: header };
+        yield { offset, reason: header, isGap: true };
         await toNextFrame(window, 1);
         continue;
       }
       if ('skipBytes' in header) {
         if (await skip(window, header.skipBytes)) continue;
-        yield { offset, reason: 'the file ends inside a skippable frame' };
+        yield { offset, reason: 'the file ends inside a skippable frame', isGap: false };
         return;
       }
       worker ??= new DecompressionWorker('zst');
@@ -56,7 +56,7 @@ export async function* zstdFrames(path: string): AsyncGenerator<ByteChunk> {
           if (isEnd && header.hasChecksum) {
             const stored = window.bytes.readUInt32LE(batch.length - checksumBytes);
             const isRight = stored === Number(hash.digest() & 0xffffffffn);
-            if (!isRight) yield { offset, reason: 'damaged Zstandard frame: wrong checksum' };
+            if (!isRight) yield { offset, reason: 'damaged Zstandard frame: wrong checksum', isGap: false };
           }
           window.advance(batch.length);
         }
@@ -64,7 +64,7 @@ export async function* zstdFrames(path: string): AsyncGenerator<ByteChunk> {
         if (!(error instanceof FormatError)) throw error;
         await worker.close();
         worker = null;
-        yield { offset, reason: `damaged Zstandard frame: ${error.message}` };
+        yield { offset, reason: `damaged Zstandard frame: ${error.message}`, isGap: true };
         await toNextFrame(window, window.offset === offset ? 1 : 0);
       }
     }
