@@ -1,5 +1,6 @@
 /** An index of evaluation n-grams as a file, for worker threads: a line of JSON, then little-endian arrays. */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { writeFileAtomic } from '../../core/atomic-file.node.ts';
 import { FormatError, messageOf, PlinthError } from '../../core/errors.ts';
 import { ContaminationIndex, type ContaminationParts } from './contamination-index.ts';
@@ -9,6 +10,7 @@ const FORMAT = 'plinth-contamination-1';
 
 /** @throws PlinthError `disk`; what was there before is unchanged. */
 export async function saveContaminationIndex(path: string, index: ContaminationIndex): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
   const { keys1, keys2, items, ...rest } = index.parts;
   const header = JSON.stringify({ format: FORMAT, numSlots: keys1.length, ...rest });
   await writeFileAtomic(path, [
