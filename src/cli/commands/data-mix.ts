@@ -17,7 +17,6 @@ import {
   type DataSession,
   INPUTS_HELP,
   type InputFlags,
-  openJobInputs,
   textTable,
   withDataSession,
 } from '../data-session.ts';
@@ -49,6 +48,8 @@ interface NamedSource {
 const UNITS: readonly MixtureUnit[] = ['bytes', 'tokens', 'documents'];
 const GROUPINGS = ['source', 'language', 'domain'] as const;
 const MAX_ROWS = 40;
+/** Files of one source that are left out and told by name. */
+const MAX_NAMED_SKIPS = 3;
 
 const HELP = `
 Shares: with weights, a source gets weight / sum of weights; without, size^alpha / sum. --alpha 1 (default) keeps the
@@ -142,30 +143,36 @@ async function mix(paths: string[], flags: MixFlags): Promise<void> {
   );
 }
 
-async function openSources(
-  sources: readonly NamedSource[],
-  flags: MixFlags,
-  { onEvent }: DataSession,
-): Promise<{
+interface OpenedSources {
   inputs: MixInput[];
   files: { path: string; sizeBytes: number; modified: string }[];
   settings: Record<string, unknown>;
-}> {
-  const inputs: MixInput[] = [];
-  const files: { path: string; sizeBytes: number; modified: string }[] = [];
-  let settings: unknown;
+}
+
+/** HTML comes as its main text. */
+async function openSources(
+  sources: readonly NamedSource[],
+  { textColumn, root }: MixFlags,
+  { onEvent }: DataSession,
+): Promise<OpenedSources> {
+  const { openInputs } = await import('../../data/readers/open-inputs.node.ts');
+  const settings = { ...(textColumn !== undefined && { textColumn }), ...(root !== undefined && { root }) };
+  const opened: OpenedSources = { inputs: [], files: [], settings };
   for (const { name, paths } of sources) {
-    const opened = await openJobInputs(paths, flags, onEvent);
-    settings = opened.inputSettings;
-    inputs.push({
-      ...(name !== undefined && { name }),
-      readers: opened.inputs.files.map((file) => opened.inputs.reader(file)),
-    });
-    for (const { path, sizeBytes } of opened.inputs.files) {
-      files.push({ path: resolve(path), sizeBytes, modified: (await stat(path)).mtime.toISOString() });
+    const { files, skippedFiles, reader } = await openInputs(paths, settings);
+    for (const { path, reason } of skippedFiles.slice(0, MAX_NAMED_SKIPS)) {
+      onEvent({ type: 'note', level: 'warning', message: `${path} is left out: ${reason}.` });
+    }
+    if (skippedFiles.length > MAX_NAMED_SKIPS) {
+      const message = `${skippedFiles.length} files of ${paths.join(', ')} in all are left out.`;
+      onEvent({ type: 'note', level: 'warning', message });
+    }
+    opened.inputs.push({ ...(name !== undefined && { name }), readers: files.map(reader) });
+    for (const { path, sizeBytes } of files) {
+      opened.files.push({ path: resolve(path), sizeBytes, modified: (await stat(path)).mtime.toISOString() });
     }
   }
-  return { inputs, files, settings: { read: settings } };
+  return opened;
 }
 
 async function loadTokenizerOf(folder: string) {

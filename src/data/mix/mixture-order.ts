@@ -121,7 +121,7 @@ function* mergedCursors(
 /**
  * Sorted by the documents' number within each pass. A document goes into the pass that its place in the shuffled
  * order falls into, so every pass has the shares of the phase and copies of a document come passes apart.
- * Documents without a number come last in their pass; ties keep the shuffled order. Holds 21 bytes a document.
+ * Documents without a number come last in their pass; ties keep the shuffled order. Holds 28 bytes a document.
  */
 function* easyToHard(
   phase: MixturePhase,
