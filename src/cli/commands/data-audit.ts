@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { PlinthError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import type { AmountShare, AuditReport } from '../../data/pipeline/index.node.ts';
 import {
@@ -23,7 +22,6 @@ interface AuditFlags extends JobFlags {
   tokenizer?: string;
   domainColumn?: string;
   qualityModel?: string;
-  perplexityModel?: string;
   near: string | false;
   memory: number;
   out?: string;
@@ -33,7 +31,7 @@ interface AuditFlags extends JobFlags {
 const HELP = `
 Language is identified for every document (176 languages, "mixed", "unknown"). The domain is the field "domain",
 "category" or "topic", else the host of the field "url", else the first folder below a folder that was named, else the
-file's name. Quality is graded by a classifier ("plinth data quality train") or by the perplexity of an n-gram model.
+file's name. Quality is graded by what "plinth data quality" trained: a classifier, or an n-gram model of good text.
 
 Examples:
   $ plinth data audit corpus/ --json
@@ -48,8 +46,7 @@ export function auditCommand(): Command {
     .option('--rules <names>', 'rule sets to try: what would they drop?', nameList)
     .option('--tokenizer <folder>', 'count tokens with this tokenizer.json')
     .option('--domain-column <name>', 'field that holds the domain')
-    .option('--quality-model <file>', 'grade quality with a classifier')
-    .option('--perplexity-model <file>', 'grade quality as head, middle and tail of perplexity')
+    .option('--quality-model <file>', 'grade quality with a classifier or a perplexity model')
     .option(
       '--near <preset>',
       'how near duplicates are found: datatrove, text-dedup, nemo, refinedweb',
@@ -63,9 +60,6 @@ export function auditCommand(): Command {
 }
 
 async function audit(paths: string[], flags: AuditFlags): Promise<void> {
-  if (flags.qualityModel !== undefined && flags.perplexityModel !== undefined) {
-    throw new PlinthError('usage', 'Give either --quality-model or --perplexity-model, not both.');
-  }
   const [{ auditDocuments, cleanReportOf, REPORT_FILE }, { writeFileAtomic }, { writeAuditPage }] =
     await Promise.all([
       import('../../data/pipeline/index.node.ts'),
@@ -73,12 +67,6 @@ async function audit(paths: string[], flags: AuditFlags): Promise<void> {
       import('../../recipe/report/data-pages.node.ts'),
     ]);
   const rules = flags.rules && { ruleSets: await readRuleSets(flags.rules) };
-  const quality =
-    flags.qualityModel !== undefined
-      ? ({ kind: 'classifier', path: flags.qualityModel } as const)
-      : flags.perplexityModel !== undefined
-        ? ({ kind: 'perplexity', path: flags.perplexityModel } as const)
-        : undefined;
   const folder = flags.out ?? (await mkdtemp(join(tmpdir(), 'plinth-audit-')));
   let report: AuditReport;
   try {
@@ -93,7 +81,7 @@ async function audit(paths: string[], flags: AuditFlags): Promise<void> {
         nearDuplicates: flags.near === false ? null : flags.near,
         memoryBytes: flags.memory,
         ...(rules ? { rules } : { cleaned: await cleanReportOf(paths) }),
-        ...(quality && { quality }),
+        ...(flags.qualityModel !== undefined && { quality: { path: flags.qualityModel } }),
         ...(evaluation && { evaluation }),
         ...(flags.tokenizer !== undefined && { tokenizer: flags.tokenizer }),
         ...(flags.domainColumn !== undefined && { domainColumn: flags.domainColumn }),

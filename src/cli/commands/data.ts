@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import { auditCommand } from './data-audit.ts';
 import { cleanCommand } from './data-clean.ts';
+import { decontaminateCommand } from './data-decontaminate.ts';
+import { dedupCommand } from './data-dedup.ts';
 import { inspectCommand } from './data-inspect.ts';
 import { mixCommand } from './data-mix.ts';
 import { qualityCommand } from './data-quality.ts';
@@ -12,6 +14,8 @@ export function dataCommand(): Command {
     .helpCommand(false)
     .addCommand(auditCommand())
     .addCommand(cleanCommand())
+    .addCommand(dedupCommand())
+    .addCommand(decontaminateCommand())
     .addCommand(mixCommand())
     .addCommand(inspectCommand())
     .addCommand(qualityCommand())

@@ -3,14 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { DataError, messageOf, PlinthError } from '../../core/errors.ts';
 import { nameList, positiveInteger, quantity, tokenIds } from '../option-values.ts';
+import { premiumCommand } from './tokenizer-premium.ts';
 
 export function tokenizerCommand(): Command {
   return new Command('tokenizer')
-    .description('Train a tokenizer, or encode and decode with one.')
+    .description('Train a tokenizer, encode and decode with one, or see what languages cost with one.')
     .helpCommand(false)
     .addCommand(trainCommand())
     .addCommand(encodeCommand())
     .addCommand(decodeCommand())
+    .addCommand(premiumCommand())
     .addHelpText(
       'after',
       '\nExample:\n  $ plinth tokenizer train corpus.txt --vocab-size 4096 --out my-tokenizer',

@@ -19,7 +19,7 @@ import type { AmountShare, AuditReport, DuplicateCounts } from './audit-report.t
 import { type AuditSettings, type AuditShardResult, auditTask } from './audit-task.node.ts';
 import { auditWarnings } from './audit-warnings.ts';
 import type { CleanReport } from './clean-report.ts';
-import type { QualitySettings } from './quality-grader.node.ts';
+import { gradeBins, type QualitySettings } from './quality-grader.node.ts';
 import { type CleanSettings, mergeCleanResults } from './shard-cleaning.ts';
 
 export interface AuditOptions {
@@ -57,7 +57,7 @@ export async function auditDocuments(options: AuditOptions): Promise<AuditReport
     ...(nearDuplicates !== null && { near: { kind: 'minhash', preset: nearDuplicates } as DedupMethod }),
   };
   const job = await audit(options, options.folder, options.inputs, duplicates);
-  const coverage = mergedCoverage(job.results);
+  const coverage = gradeBins(mergedCoverage(job.results));
   const sizes = job.results.flatMap((result) => result.sizes);
   const counts: Record<string, DuplicateCounts> = {};
   for (const [name, method] of Object.entries(duplicates)) {

@@ -67,7 +67,7 @@ export async function openTask(settings: AuditSettings): Promise<ShardProcessor<
           {
             language,
             domain: domainOf(document, settings),
-            quality: grade ? grade(document, language) : 'not graded',
+            quality: grade ? grade(document) : 'not graded',
             length: lengthClassOf(document.text),
           },
           bytes,
