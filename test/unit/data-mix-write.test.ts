@@ -271,14 +271,14 @@ describe('the folder', () => {
     const path = join(root, 'killed-input.jsonl');
     await writeFile(
       path,
-      documents('web', 20_000)
+      documents('web', 3000)
         .map((document) => `${JSON.stringify(document)}\n`)
         .join(''),
     );
     const child = new URL('../fixtures/data/mix-child.ts', import.meta.url).pathname;
     const folder = join(place, 'out');
     const expected = join(root, 'killed-expected');
-    const options = { files: [], mixture: { seed: 3, maxEpochs: 2, budget: 5e6 } };
+    const options = { files: [], mixture: { seed: 3, maxEpochs: 2, budget: 3e5 } };
     const inputs = () => [{ name: 'web', readers: [new JsonlReader(path)] }];
     await mixDocuments(inputs(), { ...options, folder: expected });
     for (const at of ['read', 'write']) {

@@ -88,8 +88,8 @@ describe('tokenPremium', () => {
       expect(high).toBeGreaterThan(2);
       return (high - low) / (2 * 1.96 * Math.sqrt(1 / (2 * n)));
     };
-    // 2,000 units are resampled in blocks.
-    for (const n of [100, 2000]) {
+    // 1,500 units are resampled in blocks.
+    for (const n of [100, 1500]) {
       expect(relativeWidth(n)).toBeGreaterThan(0.8);
       expect(relativeWidth(n)).toBeLessThan(1.2);
     }
