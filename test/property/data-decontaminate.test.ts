@@ -156,6 +156,17 @@ describe('an index of n-grams', () => {
     expect(index.check({ text: '人人生而自由，在尊严' })).toBeNull();
   });
 
+  test('does not take one n-gram for another among hundreds of thousands', async () => {
+    const words = (from: number): string =>
+      Array.from({ length: 300_000 }, (_, i) =>
+        (from + i).toString(26).replace(/\d/g, (digit) => 'qrstuvwxyz'[Number(digit)]!),
+      ).join(' ');
+    const index = await ContaminationIndex.build(items(words(1e6)));
+    expect(index.counts.ngrams).toBe(300_000 - 11);
+    // By 32 bits alone 300,000^2 / 2^32 = 21 would match by chance.
+    expect(index.matches({ text: words(2e6) })).toEqual([]);
+  });
+
   test('is bounded, and refuses what cannot work', async () => {
     function* many() {
       for (let i = 0; i < 3000; i++)

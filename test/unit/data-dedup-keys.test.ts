@@ -1,5 +1,7 @@
 /** Quality of the 64-bit keys of exact units: no more collisions than chance gives. */
 import { describe, expect, test } from 'vitest';
+import { KeyedRandom } from '../../src/core/random.ts';
+import { KeyLinker, MAX_LEADERS } from '../../src/data/dedup/key-linker.ts';
 import { UnitHasher } from '../../src/data/dedup/unit-hasher.ts';
 
 const hasher = new UnitHasher({ kind: 'exact', unit: 'document', normalize: 'none' });
@@ -86,6 +88,49 @@ describe.each(Object.entries(families))('keys of %s', (_, { count, texts }) => {
       // 63 degrees of freedom: 121 is passed once in 100,000.
       expect(chiSquare).toBeLessThan(121);
     }
+  });
+});
+
+describe('a table of keys', () => {
+  const keys = new Uint32Array(2 * 3000);
+  const random = new KeyedRandom(5);
+  for (let i = 0; i < 3000; i++) {
+    // Every key is used twice; the first halves are spread over all ranges.
+    keys[2 * i] = random.uint32(2 * (i % 1500));
+    keys[2 * i + 1] = random.uint32(2 * (i % 1500) + 1);
+  }
+
+  test('says when it is full, and links everything by smaller ranges', () => {
+    const links = new Map<number, number>();
+    const linker = new KeyLinker(256, { link: (first, later) => links.set(later, first) });
+    let numRanges = 0;
+    const linkRange = (from: number, to: number): void => {
+      numRanges++;
+      linker.begin(from, to);
+      if (linker.add(keys, 0)) return;
+      const middle = Math.floor((from + to) / 2);
+      linkRange(from, middle);
+      linkRange(middle, to);
+    };
+    linkRange(0, 2 ** 32);
+    expect(numRanges).toBeGreaterThan(2 * Math.ceil(1500 / 192) - 1);
+    expect(links.size).toBe(1500);
+    for (const [later, first] of links) expect(later - first).toBe(1500);
+  });
+
+  test('compares an item with 64 others of its key at most, and counts those cut short', () => {
+    let numCompared = 0;
+    const linker = new KeyLinker(256, {
+      link: () => {},
+      isSame: () => {
+        numCompared++;
+        return false;
+      },
+    });
+    linker.begin(0, 2 ** 32);
+    expect(linker.add(new Uint32Array(2 * 100).fill(7), 0)).toBe(true);
+    expect(linker.numLeaderless).toBe(100 - MAX_LEADERS);
+    expect(numCompared).toBe((64 * 63) / 2 + 36 * 64);
   });
 });
 

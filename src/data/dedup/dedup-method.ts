@@ -48,7 +48,7 @@ type PresetSettings = Pick<ResolvedMinHashMethod, 'shingle' | 'normalize' | 'num
 
 /** Two documents of similarity s share a band with probability 1 - (1 - s^rows)^bands. */
 export const MINHASH_PRESETS: Readonly<Record<MinHashPreset, PresetSettings>> = {
-  /** FineWeb's: half of the pairs at s = .69; .924 at s = .8 (datatrove pipeline/dedup/minhash.py). */
+  /** FineWeb's: half of the pairs at s = .685, .924 at s = .8 (datatrove pipeline/dedup/minhash.py). */
   datatrove: {
     shingle: { unit: 'word', size: 5 },
     normalize: 'datatrove',
