@@ -3,9 +3,9 @@
  * conversation outgrows the model's context. Knows nothing of terminals.
  */
 import { ConfigError, LimitError } from '../core/errors.ts';
+import { nearestName } from '../core/nearest-name.ts';
 import type { CompletionStream, GenerateOptions, LanguageModel } from '../decode/language-model.ts';
 import type { ChatMessage } from '../tokenizer/index.ts';
-import { nearestName } from './nearest-name.ts';
 
 export interface ChatSettings {
   readonly system?: string | undefined;

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ConfigError, messageOf, PlinthError } from '../core/errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearestName } from '../core/nearest-name.ts';
 
 /** Throws ConfigError for a file that cannot be read or does not fit; names the key. */
 export async function readConfig<Shape extends z.ZodRawShape>(

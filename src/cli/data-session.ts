@@ -8,6 +8,8 @@ import { openProgress } from './progress/progress.ts';
 import { grouped } from './progress/render-view.ts';
 import { padText, plainLine, textWidth } from './terminal/text-width.ts';
 
+const MAX_NAMED_SKIPS = 3;
+
 export interface InputFlags {
   textColumn?: string;
   root?: string;
@@ -78,10 +80,18 @@ export async function openJobInputs(
     ...(flags.root !== undefined && { root: flags.root }),
   };
   const inputs = await openInputs(paths, { ...inputSettings, html: 'raw' });
-  for (const { path, reason } of inputs.skippedFiles) {
-    onEvent({ type: 'note', level: 'warning', message: `${path} is left out: ${reason}.` });
-  }
+  noteSkippedFiles(inputs.skippedFiles, onEvent);
   return { inputs, inputSettings };
+}
+
+/** The first few files that cannot be read by name, all by number. */
+export function noteSkippedFiles(
+  skipped: readonly { path: string; reason: string }[],
+  onEvent: EventSink,
+): void {
+  const warn = (message: string): void => onEvent({ type: 'note', level: 'warning', message });
+  for (const { path, reason } of skipped.slice(0, MAX_NAMED_SKIPS)) warn(`${path} is left out: ${reason}.`);
+  if (skipped.length > MAX_NAMED_SKIPS) warn(`${skipped.length} files in all are left out.`);
 }
 
 /** Columns padded to the widest cell, figures to the right. The first row is the header. */

@@ -8,10 +8,10 @@ import { register as registerHooks } from 'node:module';
 import { extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError, DataError, messageOf, PlinthError } from '../core/errors.ts';
+import { nearestName } from '../core/nearest-name.ts';
 import { defineExperiment, type Experiment } from '../recipe/experiment/experiment.ts';
 import { defineRecipe, type Recipe } from '../recipe/recipe.ts';
 import { type Installation, importsHookUrl, ownRecipesFolder } from './installation.ts';
-import { nearestName } from './nearest-name.ts';
 
 const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs'];
 

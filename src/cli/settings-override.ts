@@ -4,11 +4,11 @@
  * plan's affair. The known names come from the settings' own defaults, so none is forgotten here.
  */
 import { PlinthError } from '../core/errors.ts';
+import { nearestName } from '../core/nearest-name.ts';
 import { type Dial, planModel } from '../recipe/plan.ts';
 import type { RecipeSettings } from '../recipe/recipe.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
 import { DEFAULT_SCHEDULE } from '../train/schedule.ts';
-import { nearestName } from './nearest-name.ts';
 
 type Kind = 'number' | 'text';
 

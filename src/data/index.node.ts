@@ -1,16 +1,25 @@
-/** Data for training, with files: everything of `index.ts` plus token shards and readers. */
+/** Data for training, with files: everything of `index.ts` plus readers, jobs over documents and token shards. */
 
-export * from './index.ts';
-export { CsvReader, type CsvReaderOptions } from './readers/csv-reader.node.ts';
-export { JsonlReader, type JsonlReaderOptions } from './readers/jsonl-reader.node.ts';
-export { ParquetReader, type ParquetReaderOptions } from './readers/parquet-reader.node.ts';
 export {
-  type OpenReaderOptions,
-  openReader,
-  type ReadTableOptions,
-  readTable,
-} from './readers/read-table.node.ts';
-export { TextReader, type TextReaderOptions } from './readers/text-reader.node.ts';
+  type DeduplicateOptions,
+  type DedupReport,
+  decontaminateDocuments,
+  deduplicateDocuments,
+  findDuplicates,
+  SignatureShardWriter,
+} from './dedup/index.node.ts';
+export * from './index.ts';
+export { type JobInputs, type JobOptions, type JobResult, runJob } from './jobs/index.node.ts';
+export { loadLanguageIdentifier } from './language/index.node.ts';
+export { type MixInput, mixDocuments } from './mix/index.node.ts';
+export * from './pipeline/index.node.ts';
+export {
+  loadClassifier,
+  loadPerplexityModel,
+  saveClassifier,
+  savePerplexityModel,
+} from './quality/index.node.ts';
+export * from './readers/index.node.ts';
 export { openTokenShards } from './tokens/shard-dataset.node.ts';
 export {
   readTokenSetEntries,

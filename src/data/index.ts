@@ -1,5 +1,8 @@
-/** Data for training, the browser-safe part: tables, splits, token sets in memory, batches. */
+/** Data for training, the browser-safe part: cleaning, language, quality, coverage, mixing, splits, batches. */
 
+export * from './clean/index.ts';
+export * from './coverage/index.ts';
+export * from './dedup/index.ts';
 export {
   concatenateReaders,
   type Document,
@@ -8,6 +11,7 @@ export {
   readerOf,
   type SkippedRecord,
 } from './document.ts';
+export * from './jobs/index.ts';
 export {
   keyedUniform,
   normalizeKey,
@@ -17,6 +21,12 @@ export {
   splitOf,
   splitRecords,
 } from './keyed-split.ts';
+// Both cleaning and identification export this one.
+export type { LanguageGuess } from './language/index.ts';
+export * from './language/index.ts';
+export * from './mix/index.ts';
+export * from './quality/index.ts';
+export * from './readers/index.ts';
 export { type Cell, cellOf, isEmptyCell, type Table, type TableRow, tableOf, typeColumns } from './table.ts';
 export {
   ConversationBatches,

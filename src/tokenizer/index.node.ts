@@ -1,4 +1,12 @@
 /** The parts of the tokenizer that need a file system. */
+
+export { GPT_ENCODINGS, openTokenCounter } from './premium-counters.node.ts';
+export {
+  DEFAULT_PREMIUM_LANGUAGES,
+  listDeclarations,
+  loadDeclarations,
+  unitsOfDeclaration,
+} from './premium-udhr.node.ts';
 export {
   type LoadedTokenizer,
   loadTokenizer,

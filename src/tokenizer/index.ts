@@ -25,6 +25,18 @@ export {
   type PreTokenizerName,
   preTokenizerOf,
 } from './pre-tokenizer.ts';
+export {
+  byteCounter,
+  characterCounter,
+  counterOf,
+  type LanguagePremium,
+  type LanguageText,
+  type PremiumOptions,
+  type PremiumReport,
+  type TokenCounter,
+  type TokenizerPremium,
+  tokenPremium,
+} from './premium.ts';
 export { SentencePieceBpe } from './sentencepiece-bpe.ts';
 export { TextStream } from './text-stream.ts';
 export {

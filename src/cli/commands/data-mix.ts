@@ -17,6 +17,7 @@ import {
   type DataSession,
   INPUTS_HELP,
   type InputFlags,
+  noteSkippedFiles,
   textTable,
   withDataSession,
 } from '../data-session.ts';
@@ -49,7 +50,6 @@ const UNITS: readonly MixtureUnit[] = ['bytes', 'tokens', 'documents'];
 const GROUPINGS = ['source', 'language', 'domain'] as const;
 const MAX_ROWS = 40;
 /** Files of one source that are left out and told by name. */
-const MAX_NAMED_SKIPS = 3;
 
 const HELP = `
 Shares: with weights, a source gets weight / sum of weights; without, size^alpha / sum. --alpha 1 (default) keeps the
@@ -160,13 +160,7 @@ async function openSources(
   const opened: OpenedSources = { inputs: [], files: [], settings };
   for (const { name, paths } of sources) {
     const { files, skippedFiles, reader } = await openInputs(paths, settings);
-    for (const { path, reason } of skippedFiles.slice(0, MAX_NAMED_SKIPS)) {
-      onEvent({ type: 'note', level: 'warning', message: `${path} is left out: ${reason}.` });
-    }
-    if (skippedFiles.length > MAX_NAMED_SKIPS) {
-      const message = `${skippedFiles.length} files of ${paths.join(', ')} in all are left out.`;
-      onEvent({ type: 'note', level: 'warning', message });
-    }
+    noteSkippedFiles(skippedFiles, onEvent);
     opened.inputs.push({ ...(name !== undefined && { name }), readers: files.map(reader) });
     for (const { path, sizeBytes } of files) {
       opened.files.push({ path: resolve(path), sizeBytes, modified: (await stat(path)).mtime.toISOString() });

@@ -3,7 +3,7 @@
  * them, override a threshold, leave a rule out or add lists.
  */
 import { ConfigError } from '../../core/errors.ts';
-import { nearestNames } from './nearest-names.ts';
+import { nearestNames } from '../../core/nearest-name.ts';
 import type { Rule, Setting, Settings } from './rule.ts';
 import { ruleOf } from './rules/rule-table.ts';
 

@@ -5,7 +5,7 @@
  * nothing from one to the next.
  */
 import { ConfigError } from '../../core/errors.ts';
-import { nearestNames } from './nearest-names.ts';
+import { nearestNames } from '../../core/nearest-name.ts';
 import type { Page } from './page.ts';
 
 export type Setting = number | string | boolean | null | readonly string[];

@@ -1,6 +1,6 @@
 /** Every cleaning rule by name. */
 import { ConfigError } from '../../../core/errors.ts';
-import { nearestNames } from '../nearest-names.ts';
+import { nearestNames } from '../../../core/nearest-name.ts';
 import type { Rule, RuleDefinition, Settings } from '../rule.ts';
 import { C4_LINE_RULES } from './c4-lines.ts';
 import { C4_PAGE_RULES } from './c4-pages.ts';

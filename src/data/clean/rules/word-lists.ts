@@ -1,7 +1,7 @@
 /** Rules on words and phrases that a document must not hold: the bad-words lists of C4, and lists of your own. */
 import { ConfigError } from '../../../core/errors.ts';
+import { nearestNames } from '../../../core/nearest-name.ts';
 import { BAD_WORD_LANGUAGES, badWordsOf } from '../bad-words.ts';
-import { nearestNames } from '../nearest-names.ts';
 import { PhraseList } from '../phrase-list.ts';
 import { defineRule, type RuleBody, type RuleDefinition } from '../rule.ts';
 
