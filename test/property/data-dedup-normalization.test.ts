@@ -68,7 +68,7 @@ describe.each(Object.keys(reference) as Folding[])('the %s normalization', (fold
         const got = folder.fold(text).toString();
         expect(keepsSpaces ? got : collapsed(got)).toBe(keepsSpaces ? expected : collapsed(expected));
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 

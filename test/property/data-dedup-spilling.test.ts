@@ -108,7 +108,7 @@ describe.each(methods.map((method) => [JSON.stringify(method), method] as const)
           expect(asPlain(await findWithLittleMemory(folder, method))).toEqual(expected);
         },
       ),
-      { numRuns: 6 },
+      { numRuns: 4 },
     );
   });
 
