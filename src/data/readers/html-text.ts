@@ -31,21 +31,11 @@ const maxArticleCharacters = 2 * 1024 * 1024;
  */
 export function mainText(html: string, url?: string): MainText | null {
   const measure = checkedMeasure(html, url);
-  let title = '';
   const isForArticle =
     measure.numNodes <= maxArticleNodes &&
     measure.maxDepth <= maxArticleDepth &&
     html.length <= maxArticleCharacters;
-  if (isForArticle) {
-    const article = articleOf(html);
-    if (article !== null) {
-      if (article.text !== '') return article;
-      title = article.title;
-    }
-  }
-  const page = pageOf(html);
-  const text = page.body === null ? '' : blockText(page.body, boilerplateElements);
-  return text === '' ? null : { title: title || page.title, text };
+  return (isForArticle ? articleOf(html) : null) ?? visibleText(html);
 }
 
 function checkedMeasure(html: string, url: string | undefined): { numNodes: number; maxDepth: number } {
@@ -65,29 +55,39 @@ function checkedMeasure(html: string, url: string | undefined): { numNodes: numb
 
 function articleOf(html: string): MainText | null {
   try {
-    const article = new Readability<Node>(parsed(html), {
+    const document = parsed(html);
+    const title = titleOf(document);
+    const article = new Readability<Node>(document, {
       serializer: (node) => node,
       disableJSONLD: true,
     }).parse();
     if (!article?.content) return null;
     const text = blockText(article.content, hiddenElements);
-    return { title: oneLine(article.title ?? ''), text };
+    return text === '' ? null : { title: oneLine(article.title ?? '') || title, text };
   } catch {
     // It stumbles over some broken pages; the visible text is there for these too.
     return null;
   }
 }
 
-function pageOf(html: string): { title: string; body: Node | null } {
+function visibleText(html: string): MainText | null {
   const document = parsed(html);
-  return { title: oneLine(document.title ?? ''), body: document.body ?? document.documentElement };
+  const body = document.body ?? document.documentElement;
+  const text = body === null ? '' : blockText(body, boilerplateElements);
+  return text === '' ? null : { title: titleOf(document), text };
+}
+
+function titleOf(document: Document): string {
+  return oneLine(document.title || document.querySelector('title')?.textContent || '');
 }
 
 function parsed(html: string): Document {
-  const { document } = parseHTML(html);
+  // What stands behind these end tags belongs to the body in HTML, but would be lost in linkedom.
+  const open = html.replace(/<\/(?:body|html)\s*>/gi, '');
+  const { document } = parseHTML(open);
   if (document.documentElement?.localName === 'html') return document;
   // Without an <html> around it linkedom takes the first element for the whole document.
-  return parseHTML(`<!doctype html><html><head></head><body>${html}</body></html>`).document;
+  return parseHTML(`<!doctype html><html><head></head><body>${open}</body></html>`).document;
 }
 
 function oneLine(text: string): string {

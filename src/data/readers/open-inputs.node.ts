@@ -65,19 +65,25 @@ export async function openInputs(
 class Gathered {
   readonly files: InputFile[] = [];
   readonly skippedFiles: SkippedFile[] = [];
-  readonly #seen = new Set<string>();
+  readonly #named = new Set<string>();
+  readonly #pathsByPlace = new Map<string, string>();
 
   async add(path: string): Promise<void> {
-    // The same file by two of the names is read once.
-    const place = resolve(path);
-    if (this.#seen.has(place)) return;
-    this.#seen.add(place);
+    const absolute = resolve(path);
+    if (this.#named.has(absolute)) return;
+    this.#named.add(absolute);
     const format = formatOf(path);
     if (format === null) {
       this.skip(path, whyUnknown(path).replace(/\.$/, ''));
       return;
     }
     const info = await stat(path).catch(() => null);
+    const place = await realpath(path).catch(() => path);
+    const same = this.#pathsByPlace.get(place);
+    // Text that is read twice counts twice in all that is learned from it.
+    if (same !== undefined) this.skip(path, `it is the same file as ${same}`);
+    else this.#pathsByPlace.set(place, path);
+    if (same !== undefined) return;
     if (info === null) this.skip(path, 'it cannot be opened');
     else if (info.isFile() && info.size === 0) this.skip(path, 'it is empty');
     else this.files.push({ path, sizeBytes: info.size, format });

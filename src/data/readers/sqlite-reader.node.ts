@@ -156,7 +156,7 @@ function wanted(options: RecordOptions): string {
 function tablesOf(database: Database): TableInfo[] {
   // Plain tables only: a view or virtual table of a foreign database would run code of its author's.
   const rows = database.all(
-    "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'",
+    "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
   );
   return rows.map(({ name, wr }) => {
     const columns = database.all('SELECT name FROM pragma_table_info(?)', [String(name)]);
