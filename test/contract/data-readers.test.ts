@@ -86,6 +86,38 @@ describe.each<[string, () => Reader]>([
   });
 });
 
+describe('JSON lines', () => {
+  it('that were written as documents become these documents again', async () => {
+    const written: Document[] = [
+      {
+        id: 'a/1',
+        text: 'one',
+        source: 'crawl.warc.gz',
+        meta: { url: 'https://a.b', n: 2, ok: true, none: null },
+      },
+      { id: 'b', text: 'two\n\u2028', source: 'x', meta: {} },
+      { id: '3', text: 'three', source: 'y', meta: { id: 'of meta', source: 'of meta', text: 'of meta' } },
+    ];
+    const path = write('written.jsonl', written.map((document) => `${JSON.stringify(document)}\n`).join(''));
+    expect(await all(openReader(path))).toEqual(written);
+  });
+
+  it('keep their plain fields, and take id and source where they are texts', async () => {
+    const path = write(
+      'fields.jsonl',
+      '{"id":7,"text":"a","source":"web","score":0.5,"list":[1],"deep":{"x":1}}\n' +
+        '{"id":{"x":1},"text":"b","source":5}\n{"text":"c","meta":[1]}\n' +
+        '{"text":"d","stars":3,"meta":{"url":"u","deep":{},"__proto__":{"bad":1}}}\n',
+    );
+    expect(await all(openReader(path))).toEqual([
+      { id: '7', text: 'a', source: 'web', meta: { id: 7, source: 'web', score: 0.5 } },
+      { id: 'line-2', text: 'b', source: path, meta: { source: 5 } },
+      { id: 'line-3', text: 'c', source: path, meta: {} },
+      { id: 'line-4', text: 'd', source: path, meta: { stars: 3, url: 'u' } },
+    ]);
+  });
+});
+
 describe('damaged records', () => {
   it('of JSON lines are skipped with line and byte', async () => {
     const reader = openReader(fixture('damaged.jsonl'), { idColumn: 'id' });
@@ -166,6 +198,11 @@ describe('files that cannot be read', () => {
       'could not be unpacked as gzip',
     ],
     [
+      'a CSV whose header is damaged',
+      () => write('header-bytes.csv', Buffer.from([0x61, 0x2c, 0xff, 0x0a, 0x31, 0x2c, 0x32, 0x0a])),
+      'The header of',
+    ],
+    [
       'text called Parquet',
       () => write('text.parquet', 'hello, this is no parquet file'),
       'not a readable Parquet file',
@@ -183,7 +220,9 @@ describe('files that cannot be read', () => {
   });
 
   it('an unknown extension', () => {
-    expect(() => openReader('a.docx')).toThrow('Known extensions: txt');
+    expect(() => openReader('a.docx')).toThrow('Known extensions: txt, text, md, markdown, html');
+    expect(() => openReader('a.parquet.gz')).toThrow('unpack it first');
+    expect(() => openReader('wet.paths.gz')).toThrow('openInputs');
   });
 });
 
