@@ -6,7 +6,7 @@
 import { digest } from '../../core/digest.node.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { EventSink } from '../../core/events.ts';
-import { type Document, splitOf } from '../../data/index.ts';
+import { type Document, splitRecords } from '../../data/index.ts';
 import { keyedShuffle } from '../facts/write-facts.ts';
 import { isMissingPackage, type ProseSource, type ProseSourceReport } from '../prose.ts';
 import { bytesOf, cleanDocuments, droppedByRule } from './clean-documents.node.ts';
@@ -69,10 +69,10 @@ export async function prepareProse(
       });
     }
     const { kept, steps } = await cleanDocuments(documents, { language, ...(rules && { rules }) });
-    for (const { text } of kept) {
-      const split = splitOf(text, { validation: 0, test: HELD_OUT_SHARE }, seed);
-      (split === 'test' ? heldOut : train).push({ text, source: name });
-    }
+    // By text, so that nothing kept aside is trained on; of two documents or more at least one is kept aside.
+    const split = splitRecords(kept, ({ text }) => text, { validation: 0, test: HELD_OUT_SHARE }, seed);
+    train.push(...split.train.map(({ text }) => ({ text, source: name })));
+    heldOut.push(...split.test.map(({ text }) => ({ text, source: name })));
     reports.push({
       name,
       licence,
