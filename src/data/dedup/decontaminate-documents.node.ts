@@ -13,7 +13,7 @@ import {
   type JobResult,
   runJob,
 } from '../jobs/index.node.ts';
-import { extractText } from '../pipeline/extract-text.node.ts';
+import { extractText, NO_TEXT_RULE } from '../readers/extract-text.ts';
 import {
   type ContaminationCounts,
   ContaminationIndex,
@@ -27,7 +27,6 @@ import {
   decontaminateTask,
 } from './decontaminate-task.node.ts';
 import type { DecontaminationCounts, DecontaminatorOptions } from './decontaminator.ts';
-import { NO_TEXT_RULE } from './dedup-task.node.ts';
 
 export interface DecontaminateOptions extends ContaminationOptions, DecontaminatorOptions {
   readonly inputs: JobInputs;

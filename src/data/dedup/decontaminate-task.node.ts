@@ -8,10 +8,9 @@ import {
   type ShardProcessor,
   writeShardFiles,
 } from '../jobs/index.node.ts';
-import { extractText } from '../pipeline/extract-text.node.ts';
+import { extractText, NO_TEXT_RULE } from '../readers/extract-text.ts';
 import { openContaminationIndex } from './contamination-index-file.node.ts';
 import { type DecontaminationCounts, Decontaminator, type DecontaminatorOptions } from './decontaminator.ts';
-import { NO_TEXT_RULE } from './dedup-task.node.ts';
 
 export const decontaminateTask = import.meta.url;
 

@@ -8,15 +8,12 @@ import {
   type ShardProcessor,
   writeShardFiles,
 } from '../jobs/index.node.ts';
-import { extractText } from '../pipeline/extract-text.node.ts';
+import { extractText, NO_TEXT_RULE } from '../readers/extract-text.ts';
 import type { DedupMethod } from './dedup-method.ts';
 import { type DedupCounts, Deduplicator } from './deduplicator.ts';
 import { openDuplicateSet } from './duplicate-set-file.node.ts';
 
 export const dedupTask = import.meta.url;
-
-/** The name under which pages without a text are dropped, as by cleaning. */
-export const NO_TEXT_RULE = 'no-main-text';
 
 export interface DedupTaskSettings {
   readonly files: ShardFilesOptions;

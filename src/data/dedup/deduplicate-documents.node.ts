@@ -16,8 +16,9 @@ import {
   type JobResult,
   runJob,
 } from '../jobs/index.node.ts';
+import { NO_TEXT_RULE } from '../readers/extract-text.ts';
 import { type DedupMethod, type ResolvedMethod, resolveMethod } from './dedup-method.ts';
-import { type DedupShardResult, type DedupTaskSettings, dedupTask, NO_TEXT_RULE } from './dedup-task.node.ts';
+import { type DedupShardResult, type DedupTaskSettings, dedupTask } from './dedup-task.node.ts';
 import type { DedupCounts } from './deduplicator.ts';
 import type { DuplicateSet } from './duplicate-set.ts';
 import { openDuplicateSet, saveDuplicateSet } from './duplicate-set-file.node.ts';

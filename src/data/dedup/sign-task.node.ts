@@ -1,6 +1,6 @@
 /** Signs a shard of documents for `findDuplicates`. Pages without a text are signed as empty: nobody's duplicate. */
 import type { Shard, ShardProcessor } from '../jobs/index.ts';
-import { extractText } from '../pipeline/extract-text.node.ts';
+import { extractText } from '../readers/extract-text.ts';
 import type { DedupMethod } from './dedup-method.ts';
 import { SignatureShardWriter } from './signature-shards.node.ts';
 

@@ -8,8 +8,8 @@ import { CoverageCounter, type CoverageCounts, domainOf, lengthClassOf } from '.
 import { type DedupMethod, SignatureShardWriter } from '../dedup/index.node.ts';
 import type { Shard, ShardProcessor } from '../jobs/index.ts';
 import { loadLanguageIdentifier } from '../language/index.node.ts';
+import { extractText } from '../readers/extract-text.ts';
 import { languageOf } from './document-language.ts';
-import { extractText } from './extract-text.node.ts';
 import { type QualitySettings, qualityGrader } from './quality-grader.node.ts';
 import { type CleanSettings, ShardCleaning, type ShardCleanResult } from './shard-cleaning.ts';
 

@@ -5,8 +5,9 @@ import type { EventSink } from '../../core/events.ts';
 import { readJsonFile } from '../../core/json-file.node.ts';
 import { type CleanSummary, cleanSummary } from '../clean/index.ts';
 import { DOCUMENTS_FOLDER, DROPPED_FOLDER, JOB_MARK, type JobInputs, runJob } from '../jobs/index.node.ts';
+import { NO_TEXT_RULE } from '../readers/extract-text.ts';
 import type { CleanReport } from './clean-report.ts';
-import { type CleanShardResult, type CleanTaskSettings, cleanTask, NO_TEXT_RULE } from './clean-task.node.ts';
+import { type CleanShardResult, type CleanTaskSettings, cleanTask } from './clean-task.node.ts';
 import { type CleanSettings, mergeCleanResults } from './shard-cleaning.ts';
 
 export interface CleanOptions extends CleanSettings {

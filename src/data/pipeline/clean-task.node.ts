@@ -5,7 +5,7 @@ import { type Drop, prepareShardFiles, type ShardFilesOptions, writeShardFiles }
 import type { Shard, ShardProcessor } from '../jobs/index.ts';
 import { loadLanguageIdentifier } from '../language/index.node.ts';
 import type { LanguageGuess } from '../language/index.ts';
-import { extractText } from './extract-text.node.ts';
+import { extractText, NO_TEXT_RULE } from '../readers/extract-text.ts';
 import { type CleanSettings, ShardCleaning, type ShardCleanResult } from './shard-cleaning.ts';
 
 export const cleanTask = import.meta.url;
@@ -18,9 +18,6 @@ export interface CleanShardResult extends ShardCleanResult {
   /** Pages of HTML without a text; they are among no rule's counts. */
   readonly noText: { documents: number; bytes: number };
 }
-
-/** The name under which pages without a text are dropped. */
-export const NO_TEXT_RULE = 'no-main-text';
 
 export async function openTask(settings: CleanTaskSettings): Promise<ShardProcessor<CleanShardResult>> {
   const identify = await languageOfRules(settings);
