@@ -2,7 +2,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runExperimentCommand } from '../../src/cli/commands/run-experiment.ts';
 import { plinth, temporaryFolder } from '../fixtures/cli/plinth-process.ts';
+import { tinyExperiment } from '../fixtures/training/tiny-experiment.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -42,7 +44,7 @@ describe('plinth run with an experiment', () => {
   test('prints the report as JSON, then the matrix of the finished experiment', async () => {
     const args = ['run', './tongues.ts', '--threads', '1'];
     const first = await run(...args, '--json');
-    expect(first.code, first.stderr).toBe(0);
+    expect(first.code, first.stderr + first.stdout).toBe(0);
     const {
       folder: path,
       trained,
@@ -66,13 +68,15 @@ describe('plinth run with an experiment', () => {
   });
 
   test.each([
-    [['--flops', '1e12'], /--flops is for recipes; "tongues" is an experiment/],
-    [['--set', 'sftSteps=3'], /"sftSteps" has no effect in an experiment/],
-    [['--seeds', '99'], /seeds must be a whole number from 1 to 20, got 99/],
-  ])('refuses %j', async (args, message) => {
-    const { code, stderr } = await run('run', './tongues.ts', ...args);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(message);
+    [{ flops: 1e12 }, /--flops is for recipes; "tongues" is an experiment/],
+    [{ profile: true }, /--profile is for recipes; "tongues" is an experiment/],
+    [{ set: ['sftSteps=3'] }, /"sftSteps" has no effect in an experiment/],
+    [{ seeds: 99 }, /seeds must be a whole number from 1 to 20, got 99/],
+  ])('refuses %j and makes no folder', async (flags, message) => {
+    const out = join(folder.path, 'refused');
+    const command = runExperimentCommand(tinyExperiment, { ...flags, out, device: 'cpu', chat: false });
+    await expect(command).rejects.toThrow(message);
+    expect(existsSync(out)).toBe(false);
   });
 
   test('what its texts throw is reported as its own fault, with the line', async () => {
