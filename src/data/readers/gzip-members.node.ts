@@ -12,7 +12,7 @@ const windowBytes = 1024 * 1024;
 /** Output of one such call; a member with more is streamed. */
 const maxInflatedBytes = 32 * 1024 * 1024;
 /** A streamed member is fed in pieces of this size, which bounds what a bomb can unpack at once (1032 to 1). */
-const streamPieceBytes = 16 * 1024;
+const streamPieceBytes = 64 * 1024;
 const fixedHeaderBytes = 10;
 const trailerBytes = 8;
 

@@ -204,7 +204,7 @@ export class WarcSplitter {
   #isFollowed(end: number, lineEndBytes: number): boolean {
     let at = end;
     while (at < this.#bytes.length && at < end + 16 && isBlank(this.#bytes[at]!)) at++;
-    return at === this.#bytes.length || at === end + lineEndBytes || startsRecord(this.#bytes, at);
+    return at === this.#bytes.length || at >= end + lineEndBytes || startsRecord(this.#bytes, at);
   }
 
   /** Moves to the next version line; false when there is none yet. */
