@@ -48,15 +48,21 @@ export async function* byteChunks(path: string): AsyncGenerator<ByteChunk> {
   let hasBytes = false;
   let first: ByteDamage | undefined;
   const kept: ByteDamage[] = [];
+  let numMore = 0;
   for await (const chunk of unpackers[compression](path)) {
     if (hasBytes) {
       yield chunk;
     } else if ('reason' in chunk) {
       first ??= chunk;
       if (kept.length < maxKeptDamages) kept.push(chunk);
+      else numMore++;
     } else if (chunk.length > 0) {
       hasBytes = true;
       yield* kept;
+      if (numMore > 0) {
+        const reason = `${numMore} more damaged places before the first byte that could be unpacked`;
+        yield { offset: kept.at(-1)!.offset, reason, isGap: true };
+      }
       yield chunk;
     }
   }

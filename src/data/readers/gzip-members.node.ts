@@ -3,9 +3,10 @@
  * fits the window (Common Crawl's are 5 to 20 KB), a stream for a longer one. A damaged member is told with its
  * offset, and reading goes on at the next member header. The checksum of every member is compared.
  */
-import { constants, crc32, createInflateRaw, type InflateRaw, inflateRawSync } from 'node:zlib';
+import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { messageOf } from '../../core/errors.ts';
 import { ByteWindow, readSizeBytes } from './byte-window.node.ts';
+import { PieceInflate } from './piece-inflate.node.ts';
 
 /** Compressed members up to this size are inflated in one call. */
 const windowBytes = 1024 * 1024;
@@ -283,54 +284,6 @@ async function* streamMember(
     }
   } finally {
     inflate.close();
-  }
-}
-
-/** zlib's stream, asked for one piece at a time. */
-class PieceInflate {
-  readonly #stream: InflateRaw = createInflateRaw({ chunkSize: readSizeBytes });
-  #outputs: Uint8Array[] = [];
-  #isEnd = false;
-  #written = 0;
-  #fail: ((error: Error) => void) | null = null;
-
-  constructor() {
-    this.#stream.on('data', (bytes: Buffer) => this.#outputs.push(bytes));
-    this.#stream.on('end', () => {
-      this.#isEnd = true;
-    });
-    this.#stream.on('error', (error) => this.#fail?.(error));
-  }
-
-  async push(piece: Buffer): Promise<{
-    outputs: Uint8Array[];
-    consumedBytes: number;
-    isEnd: boolean;
-    error?: string;
-  }> {
-    const before = this.#stream.bytesWritten;
-    this.#written += piece.length;
-    let error: string | undefined;
-    await new Promise<void>((resolve) => {
-      this.#fail = (failure) => {
-        error = failure.message;
-        resolve();
-      };
-      this.#stream.write(piece, (failure) => {
-        if (failure) error = failure.message;
-        resolve();
-      });
-    });
-    const outputs = this.#outputs;
-    this.#outputs = [];
-    // Input that zlib left alone lies behind the end of the deflate stream.
-    const isEnd = this.#isEnd || this.#stream.bytesWritten < this.#written;
-    const consumedBytes = this.#stream.bytesWritten - before;
-    return { outputs, consumedBytes, isEnd, ...(error !== undefined && { error }) };
-  }
-
-  close(): void {
-    this.#stream.destroy();
   }
 }
 
