@@ -3,7 +3,7 @@
  * no request, nothing outside the file.
  */
 import * as figures from '../recipe/report/figures.ts';
-import { REPORT_STYLE } from '../recipe/report/html-style.ts';
+import { renderPage } from '../recipe/report/html-page.ts';
 import { section, table } from '../recipe/report/html-table.ts';
 import { Markup, markup } from '../recipe/report/markup.ts';
 import type { LanguagePremium, PremiumReport } from '../tokenizer/premium.ts';
@@ -31,29 +31,18 @@ export function premiumPage(report: PremiumReport, { names, description, notes }
   const highest = (i: number) => report.tokenizers[0]!.languages[i]!.premium;
   const order = indices.sort((a, b) => highest(b) - highest(a));
   const reference = nameOf(report.reference);
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Token premium by language</title>
-<style>${new Markup(REPORT_STYLE + PREMIUM_STYLE)}</style>
-</head>
-<body>
-<main>
-<h1>Token premium by language</h1>
+  return renderPage({
+    title: 'Token premium by language',
+    style: PREMIUM_STYLE,
+    footer: `Intervals are 95 %, by bootstrap over ${report.texts[0]!.numUnits} units of text. Words are cut by Unicode's rules, with dictionaries for scripts without spaces.`,
+    content: markup`<h1>Token premium by language</h1>
 <p class="lead">How many tokens the same text takes in each language, relative to ${reference}.</p>
 <p class="meta">${description}. ${report.texts.length} languages, ${report.tokenizers.length} tokenizers. A premium of 3 means three times the price, three times the decoding steps, and a third of the context window for the same meaning.</p>
 ${notes.map((note) => markup`<p class="note">${note}</p>`)}
 ${section('premium', 'Premium', legend(report), chart(report, order, nameOf))}
 ${section('costs', 'What it costs', costs(report, order, nameOf))}
-${section('figures', 'Tokens and sizes', fertility(report, order, nameOf), sizes(report, order, nameOf))}
-</main>
-<footer>Intervals are 95 %, by bootstrap over ${report.texts[0]!.numUnits} units of text. Words are cut by Unicode's rules, with dictionaries for scripts without spaces.</footer>
-</body>
-</html>
-`.text;
+${section('figures', 'Tokens and sizes', fertility(report, order, nameOf), sizes(report, order, nameOf))}`,
+  });
 }
 
 function legend(report: PremiumReport): Markup {

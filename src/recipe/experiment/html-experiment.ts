@@ -3,9 +3,9 @@
  * a cell is the darker the more bits it needs than the best of its column.
  */
 import * as figures from '../report/figures.ts';
-import { REPORT_STYLE } from '../report/html-style.ts';
+import { renderPage, tile } from '../report/html-page.ts';
 import { pairs, section, table } from '../report/html-table.ts';
-import { Markup, type MarkupValue, markup } from '../report/markup.ts';
+import { type Markup, type MarkupValue, markup } from '../report/markup.ts';
 import { lossChart } from '../report/svg-loss-chart.ts';
 import type { ArmReport, Comparison, ExperimentReport, MatrixCell } from './experiment-report.ts';
 
@@ -22,30 +22,19 @@ const STYLE = `
 const LEAST_SPREAD = 0.1;
 
 export function renderExperimentReport(report: ExperimentReport): string {
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${report.name}: experiment report</title>
-<style>${new Markup(REPORT_STYLE + STYLE)}</style>
-</head>
-<body>
-<main>
-${headline(report)}
+  return renderPage({
+    title: `${report.name}: experiment report`,
+    style: STYLE,
+    footer: `Written by Plinth ${report.plinthVersion}. Intervals are 95 %, over documents.`,
+    content: markup`${headline(report)}
 ${section('matrix', 'Bits per byte', matrixTable(report))}
 ${section('differences', `Against ${report.baseline}`, differenceTable(report))}
 ${section('arms', 'What each arm was trained on', ...armTables(report))}
 ${dataSection(report)}
 ${section('curves', 'Training', markup`<div class="figures">${report.arms.map(curve)}</div>`)}
 ${section('machine', 'Model and machine', inventory(report))}
-${section('commands', 'Again', markup`<pre tabindex="0"><code>${report.commands.join('\n')}</code></pre>`)}
-</main>
-<footer>Written by Plinth ${report.plinthVersion}. Intervals are 95 %, over documents.</footer>
-</body>
-</html>
-`.text;
+${section('commands', 'Again', markup`<pre tabindex="0"><code>${report.commands.join('\n')}</code></pre>`)}`,
+  });
 }
 
 function headline({
@@ -57,8 +46,6 @@ function headline({
   machine,
   ...report
 }: ExperimentReport): Markup {
-  const tile = (figure: string, what: string, detail: string) =>
-    markup`<li><strong>${figure}</strong><span>${what}</span><small>${detail}</small></li>`;
   return markup`<header>
 <h1>${name}</h1>
 <p class="lead">${question}</p>

@@ -1,6 +1,7 @@
 /** The top of the report: what was made, when, and the figures that decide whether it is any good. */
 import * as figures from './figures.ts';
-import { type Markup, type MarkupValue, markup } from './markup.ts';
+import { tile } from './html-page.ts';
+import { type Markup, markup } from './markup.ts';
 import type { Report } from './report.ts';
 
 export function headline(report: Report): Markup {
@@ -32,8 +33,4 @@ ${tile(figures.short(model.numParameters), 'parameters', `${figures.bytes(model.
 ${tile(figures.duration(report.wallSeconds), 'from table to model', `planned ${figures.duration(report.plan.plannedSeconds)}`)}
 </ul>
 `;
-}
-
-function tile(figure: string, name: string, detail: MarkupValue): Markup {
-  return markup`<li><strong>${figure}</strong><span>${name}</span><small>${detail}</small></li>`;
 }
