@@ -40,6 +40,11 @@ export class ReadReport {
     this.source = source;
   }
 
+  /** For whoever reads the bytes. */
+  readonly noticePosition = (numBytes: number): void => {
+    this.positionBytes = numBytes;
+  };
+
   skip(position: string, reason: string, count = 1): void {
     this.numSkipped += count;
     if (this.skipped.length < maxListedSkips) this.skipped.push({ position, reason });

@@ -6,7 +6,7 @@
  */
 import { type BrotliDecompress, constants, createBrotliDecompress } from 'node:zlib';
 import { FormatError, messageOf } from '../../core/errors.ts';
-import { ByteWindow, checkFile, readSizeBytes } from './byte-window.node.ts';
+import { ByteWindow, checkFile, type PositionSink, readSizeBytes } from './byte-window.node.ts';
 import { DecompressionWorker } from './decompression-worker.node.ts';
 import { type Compression, compressionOf } from './file-format.ts';
 import { gzipPieces } from './gzip-members.node.ts';
@@ -38,18 +38,18 @@ const pieceBytes = 16 * 1024;
  * @throws DataError for a file that is absent, empty, a folder or unreadable; FormatError when its extension
  * names a compression and nothing could be unpacked.
  */
-export async function* byteChunks(path: string): AsyncGenerator<ByteChunk> {
+export async function* byteChunks(path: string, onPosition?: PositionSink): AsyncGenerator<ByteChunk> {
   await checkFile(path);
   const compression = compressionOf(path);
   if (compression === null) {
-    yield* storedChunks(path);
+    yield* storedChunks(path, onPosition);
     return;
   }
   let hasBytes = false;
   let first: ByteDamage | undefined;
   const kept: ByteDamage[] = [];
   let numMore = 0;
-  for await (const chunk of unpackers[compression](path)) {
+  for await (const chunk of unpackers[compression](path, onPosition)) {
     if (hasBytes) {
       yield chunk;
     } else if ('reason' in chunk) {
@@ -77,30 +77,35 @@ export async function* byteChunks(path: string): AsyncGenerator<ByteChunk> {
 /** Damages before the first byte that came out; they are told when one does. */
 const maxKeptDamages = 1000;
 
-const unpackers: Record<Compression, (path: string) => AsyncGenerator<ByteChunk>> = {
-  gz: gunzip,
-  zst: zstdFrames,
-  xz: xzStreams,
-  bz2: bunzip2,
-  br: unbrotli,
-};
+/** Only gzip tells positions. */
+const unpackers: Record<Compression, (path: string, onPosition?: PositionSink) => AsyncGenerator<ByteChunk>> =
+  {
+    gz: gunzip,
+    zst: zstdFrames,
+    xz: xzStreams,
+    bz2: bunzip2,
+    br: unbrotli,
+  };
 
-async function* storedChunks(path: string): AsyncGenerator<Uint8Array> {
+async function* storedChunks(path: string, onPosition?: PositionSink): AsyncGenerator<Uint8Array> {
   const window = new ByteWindow(path, readSizeBytes);
   try {
     for (;;) {
       await window.fill(1);
       if (window.length === 0) return;
-      yield new Uint8Array(window.bytes);
+      const chunk = new Uint8Array(window.bytes);
       window.advance(window.length);
+      onPosition?.(window.offset);
+      yield chunk;
     }
   } finally {
     await window.close();
   }
 }
 
-async function* gunzip(path: string): AsyncGenerator<ByteChunk> {
-  for await (const piece of gzipPieces(path, { keepUnverified: true })) {
+async function* gunzip(path: string, onPosition?: PositionSink): AsyncGenerator<ByteChunk> {
+  const options = { keepUnverified: true, ...(onPosition && { onPosition }) };
+  for await (const piece of gzipPieces(path, options)) {
     yield 'reason' in piece ? piece : piece.bytes;
   }
 }

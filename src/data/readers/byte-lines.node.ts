@@ -5,6 +5,7 @@
  */
 import { FormatError } from '../../core/errors.ts';
 import { type ByteDamage, byteChunks } from './byte-chunks.node.ts';
+import type { PositionSink } from './byte-window.node.ts';
 
 export interface FileLine {
   /** 1-based. */
@@ -36,9 +37,10 @@ export function positionOf({ number, offset, packedOffset }: FileLine): string {
 export async function* fileLines(
   path: string,
   maxLineBytes = defaultMaxLineBytes,
+  onPosition?: PositionSink,
 ): AsyncGenerator<FileLine[]> {
   const splitter = new LineSplitter(path, maxLineBytes);
-  for await (const chunk of byteChunks(path)) {
+  for await (const chunk of byteChunks(path, onPosition)) {
     const lines = 'reason' in chunk ? [splitter.damage(chunk)] : splitter.push(chunk);
     if (lines.length > 0) yield lines;
   }

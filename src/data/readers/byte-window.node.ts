@@ -7,6 +7,9 @@ import { DataError, messageOf } from '../../core/errors.ts';
 
 export const readSizeBytes = 256 * 1024;
 
+/** Takes how far reading has come in a file, in bytes as they lie on disk. */
+export type PositionSink = (numBytes: number) => void;
+
 /** @throws DataError that says what is wrong with the path. */
 export async function checkFile(path: string): Promise<{ sizeBytes: number }> {
   let info: Awaited<ReturnType<typeof stat>>;

@@ -35,7 +35,7 @@ export async function* csvRecords(
   report: ReadReport,
   options: CsvOptions = {},
 ): AsyncGenerator<CsvRecord> {
-  const lines = new LineQueue(fileLines(path, maxRecordCharacters));
+  const lines = new LineQueue(fileLines(path, maxRecordCharacters, report.noticePosition));
   let columns: string[] | null = null;
   let numRecords = 0;
   try {

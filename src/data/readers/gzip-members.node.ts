@@ -5,7 +5,7 @@
  */
 import { constants, crc32, inflateRawSync } from 'node:zlib';
 import { messageOf } from '../../core/errors.ts';
-import { ByteWindow, readSizeBytes } from './byte-window.node.ts';
+import { ByteWindow, type PositionSink, readSizeBytes } from './byte-window.node.ts';
 import { PieceInflate } from './piece-inflate.node.ts';
 
 /** Compressed members up to this size are inflated in one call. */
@@ -39,12 +39,14 @@ export interface GzipDamage {
 export interface GzipOptions {
   /** Give out the bytes of a member whose checksum is wrong, if it fits the window; the damage follows them. */
   keepUnverified: boolean;
+  /** Told how many bytes of the file are behind. */
+  onPosition?: PositionSink;
 }
 
 /** @throws DataError when the file cannot be read. */
 export async function* gzipPieces(
   path: string,
-  { keepUnverified }: GzipOptions,
+  { keepUnverified, onPosition }: GzipOptions,
 ): AsyncGenerator<GzipPiece | GzipDamage> {
   const window = new ByteWindow(path, windowBytes + readSizeBytes);
   try {
@@ -52,6 +54,7 @@ export async function* gzipPieces(
       await window.fill(readSizeBytes / 4);
       if (window.length === 0) return;
       const offset = window.offset;
+      onPosition?.(offset);
       if (isZeroPadding(window.bytes)) {
         window.advance(window.length);
         continue;
@@ -64,7 +67,10 @@ export async function* gzipPieces(
       }
       const whole = await inflateWhole(window, headerBytes);
       if (whole === 'long') {
-        yield* streamMember(window, headerBytes);
+        for await (const piece of streamMember(window, headerBytes)) {
+          onPosition?.(window.offset);
+          yield piece;
+        }
         continue;
       }
       const { bytes, consumedBytes, damage, isVerified, isGap = false } = whole;

@@ -18,7 +18,7 @@ export class JsonlReader extends FileReader<JsonlReaderOptions> {
 
   protected async *documents(report: ReadReport): AsyncGenerator<Document> {
     const options = { idColumn: 'id', ...this.options };
-    for await (const lines of fileLines(this.path, this.options.maxLineBytes)) {
+    for await (const lines of fileLines(this.path, this.options.maxLineBytes, report.noticePosition)) {
       for (const line of lines) {
         const found = recordOf(line, report);
         if (found === null) continue;
@@ -68,7 +68,7 @@ export async function* jsonlRecords(
   report: ReadReport,
   maxLineBytes?: number,
 ): AsyncGenerator<JsonlRecord> {
-  for await (const lines of fileLines(path, maxLineBytes)) {
+  for await (const lines of fileLines(path, maxLineBytes, report.noticePosition)) {
     for (const line of lines) {
       const found = recordOf(line, report);
       if (found !== null) yield found;

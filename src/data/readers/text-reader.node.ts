@@ -41,7 +41,7 @@ export class TextReader extends FileReader<TextReaderOptions> {
       report.numRead++;
       return { id: `line-${firstLine}`, text, source: this.path, meta: {} };
     };
-    for await (const batch of fileLines(this.path, maxLineBytes)) {
+    for await (const batch of fileLines(this.path, maxLineBytes, report.noticePosition)) {
       for (const line of batch) {
         if (line.text === null) {
           report.skip(positionOf(line), line.damage ?? 'damaged');

@@ -32,7 +32,10 @@ export async function* warcRecords(
   const splitter = new WarcSplitter(report, maxRecordBytes);
   if (compressionOf(path) === 'gz') {
     await checkFile(path);
-    for await (const piece of gzipPieces(path, { keepUnverified: false })) {
+    for await (const piece of gzipPieces(path, {
+      keepUnverified: false,
+      onPosition: report.noticePosition,
+    })) {
       if ('reason' in piece) splitter.gap(`byte ${piece.offset}`, piece.reason);
       else {
         const { memberOffset, isFirst, isLast } = piece;
@@ -42,7 +45,7 @@ export async function* warcRecords(
     }
   } else {
     let isFirst = true;
-    for await (const chunk of byteChunks(path)) {
+    for await (const chunk of byteChunks(path, report.noticePosition)) {
       if ('reason' in chunk) splitter.gap(`byte ${chunk.offset} of the compressed file`, chunk.reason);
       else {
         splitter.push(chunk, { isMemberStart: isFirst, isMemberEnd: false });
