@@ -8,7 +8,8 @@ export default defineConfig({
     maxWorkers: 2,
     // Two workers share the cores; more threads each would only wait for one another.
     env: { PLINTH_THREADS: '1' },
-    testTimeout: 60_000,
+    // A busy machine may be several times slower; kills and resumes take longest.
+    testTimeout: 180_000,
     hookTimeout: 60_000,
   },
 });

@@ -83,10 +83,14 @@ export class PageWords {
     this.numNonSymbolCharacters = 0;
     this.#table.clear(length >> 3);
     const classes = characterClasses();
-    const special = SURROGATE | UNSPACED | (this.#kind === 'tokens' ? SYMBOL : 0);
+    // Copies: a constant of another module costs a look-up each time it is read in a loop.
+    const space = SPACE;
+    const factor = hashFactor;
+    const unusual = SURROGATE | UNSPACED;
+    const special = unusual | (this.#kind === 'tokens' ? SYMBOL : 0);
     let at = 0;
     while (at < length) {
-      if ((classes[codes[at]!]! & SPACE) !== 0) {
+      if ((classes[codes[at]!]! & space) !== 0) {
         at++;
         continue;
       }
@@ -97,13 +101,13 @@ export class PageWords {
       for (; at < length; at++) {
         const code = codes[at]!;
         const bits = classes[code]!;
-        if ((bits & SPACE) !== 0) break;
+        if ((bits & space) !== 0) break;
         any |= bits;
         all &= bits;
-        hash = Math.imul(hash ^ code, hashFactor);
+        hash = Math.imul(hash ^ code, factor);
       }
       if ((any & special) === 0) this.#push(start, at, hash, at - start, any, all);
-      else if ((any & (SURROGATE | UNSPACED)) === 0) this.#cutMarks(start, at);
+      else if ((any & unusual) === 0) this.#cutMarks(start, at);
       else this.#cutSpecial(start, at);
     }
   }
@@ -124,6 +128,7 @@ export class PageWords {
   #pushSpan(start: number, end: number): void {
     const codes = this.#codes;
     const classes = characterClasses();
+    const factor = hashFactor;
     let any = 0;
     let all = 0xff;
     let hash = startHash;
@@ -132,7 +137,7 @@ export class PageWords {
       const bits = classes[code]!;
       any |= bits;
       all &= bits;
-      hash = Math.imul(hash ^ code, hashFactor);
+      hash = Math.imul(hash ^ code, factor);
     }
     let numCharacters = end - start;
     if ((any & SURROGATE) !== 0) {

@@ -203,10 +203,11 @@ function isLow(code: number): boolean {
 
 function countLines(codes: Uint16Array, length: number): number {
   const classes = characterClasses();
+  const lineBreak = LINE_BREAK;
   let count = 0;
   let start = 0;
   for (let i = 0; i < length; i++) {
-    if ((classes[codes[i]!]! & LINE_BREAK) === 0) continue;
+    if ((classes[codes[i]!]! & lineBreak) === 0) continue;
     if (codes[i] === 13 && i + 1 < length && codes[i + 1] === 10) i++;
     count++;
     start = i + 1;
@@ -216,10 +217,11 @@ function countLines(codes: Uint16Array, length: number): number {
 
 function splitAtBreaks(text: string, codes: Uint16Array): string[] {
   const classes = characterClasses();
+  const lineBreak = LINE_BREAK;
   const lines: string[] = [];
   let start = 0;
   for (let i = 0; i < text.length; i++) {
-    if ((classes[codes[i]!]! & LINE_BREAK) === 0) continue;
+    if ((classes[codes[i]!]! & lineBreak) === 0) continue;
     lines.push(text.slice(start, i));
     if (codes[i] === 13 && i + 1 < text.length && codes[i + 1] === 10) i++;
     start = i + 1;

@@ -50,13 +50,16 @@ export class PhraseList {
   #findWords(lower: string, atMost: number): string[] {
     const found: string[] = [];
     const length = lower.length;
+    const classes = characterClasses();
+    const wordBits = LETTER | DIGIT;
+    const factor = hashFactor;
     for (let at = 0; at < length && found.length < atMost; ) {
       let hash = startHash;
       let end = at;
       for (; end < length; end++) {
         const unit = lower.charCodeAt(end);
-        if (!isWordUnit(unit)) break;
-        hash = Math.imul(hash ^ unit, hashFactor);
+        if ((classes[unit]! & wordBits) === 0) break;
+        hash = Math.imul(hash ^ unit, factor);
       }
       if (end > at && this.#filter[hash & filterMask] === 1) {
         for (const phrase of this.#byStart.get(hash) ?? []) {

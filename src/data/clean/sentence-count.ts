@@ -40,13 +40,14 @@ const otherEnds = new Set([...'。！？｡।॥။؟۔'].map((mark) => mark.ch
 /** @param atMost counting stops there. */
 export function countSentences(line: string, atMost = Number.POSITIVE_INFINITY): number {
   const classes = characterClasses();
+  const space = SPACE;
   const length = line.length;
   let count = 0;
   let hasText = false;
   for (let i = 0; i < length && count < atMost; ) {
     const code = line.charCodeAt(i);
     if (code !== fullStop && code !== 0x21 && code !== 0x3f && (code < 0x80 || !otherEnds.has(code))) {
-      if (!hasText && (classes[code]! & SPACE) === 0) hasText = true;
+      if (!hasText && (classes[code]! & space) === 0) hasText = true;
       i++;
       continue;
     }
