@@ -45,7 +45,8 @@ describe('the domain of a document', () => {
     const options = { roots: ['corpus/'] };
     expect(domainOf(documentOf({}, 'corpus/medicine/2020/a.jsonl.gz'), options)).toBe('medicine');
     expect(domainOf(documentOf({}, 'corpus/cases.jsonl.gz'), options)).toBe('cases');
-    expect(domainOf(documentOf({}, 'other/deep/cases.warc.wet.gz'), options)).toBe('cases');
+    expect(domainOf(documentOf({}, 'other/deep/cases.warc.wet.gz'), options)).toBe('deep');
+    expect(domainOf(documentOf({}, 'deep/cases.txt'), { roots: ['deep/cases.txt'] })).toBe('cases');
     expect(domainOf(documentOf({}, '.hidden'), options)).toBe('.hidden');
   });
 

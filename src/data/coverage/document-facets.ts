@@ -39,8 +39,9 @@ const USUAL_DOMAIN_COLUMNS = ['domain', 'category', 'topic'];
 const MAX_NAME_CHARACTERS = 100;
 
 /**
- * In this order: the field of meta, the host of meta.url (without www.), the first folder below a root, the
- * file's name without its endings.
+ * In this order: the field of meta, the host of meta.url (without www.), the first folder below a root, the folder
+ * of a file that no root names (documents of an earlier job keep where they came from), the file's name without
+ * its endings.
  */
 export function domainOf({ meta, source }: Document, options: DomainOptions = {}): string {
   const columns = options.domainColumn === undefined ? USUAL_DOMAIN_COLUMNS : [options.domainColumn];
@@ -70,6 +71,9 @@ function placeOf(source: string, roots: readonly string[]): string {
     .split('/')
     .filter((part) => part !== '');
   if (root !== undefined && parts.length > 1) return parts[0]!.slice(0, MAX_NAME_CHARACTERS);
+  if (root === undefined && roots.length > 0 && !roots.includes(source) && parts.length > 1) {
+    return parts.at(-2)!.slice(0, MAX_NAME_CHARACTERS);
+  }
   const name = parts.at(-1) ?? source;
   return (name.replace(/(?<=.)(\.[A-Za-z0-9]{1,8})+$/, '') || name).slice(0, MAX_NAME_CHARACTERS);
 }
