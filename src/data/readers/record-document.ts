@@ -30,11 +30,10 @@ export function documentOf(
     return `field '${column}' is ${text === null ? 'null' : typeof text}, expected text`;
   if (text.trim() === '') return `field '${column}' is blank`;
   const rawId = options.idColumn === undefined ? undefined : record[options.idColumn];
-  const hasId = typeof rawId === 'string' || typeof rawId === 'number';
-  const id = hasId ? String(rawId) : fallbackId;
+  const id = typeof rawId === 'string' || typeof rawId === 'number' ? String(rawId) : fallbackId;
   const meta: Document['meta'] = {};
   for (const [key, value] of Object.entries(record)) {
-    if (key === column || key === '__proto__' || (hasId && key === options.idColumn)) continue;
+    if (key === column || key === '__proto__') continue;
     if (value === null || typeof value === 'string' || typeof value === 'boolean') meta[key] = value;
     else if (typeof value === 'number' && Number.isFinite(value)) meta[key] = value;
   }
