@@ -24,8 +24,6 @@ export default defineRecipe({
   description:
     'Countries and chemical elements: questions answered, and "I don\'t know." where there is no answer.',
   minutes: 9,
-  // A little more than the default: beside prose the model refuses less readily.
-  settings: { unknownShare: 0.28 },
   sources: () =>
     atlasFactSources().map((source) => ({ ...source, licence: licences[source.sheet.name] ?? 'unknown' })),
   prose: [factbookProse],

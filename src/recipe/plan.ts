@@ -29,8 +29,8 @@ const FIXED_SECONDS = 12;
 const SECONDS_PER_QUESTION = 0.004;
 /** Part of the budget that is planned for; the rest absorbs a machine that slows down. */
 const PLANNED_SHARE = 0.95;
-/** Share of prose in pre-training, two rows of a batch; lab/LOG.md has what other shares cost. */
-const PROSE_SHARE = 0.0625;
+/** Share of prose in pre-training, three rows of a batch; lab/LOG.md has what other shares cost. */
+const PROSE_SHARE = 0.1;
 const MIN_STEPS = 30;
 /** How far finetuning may move from its plan when the machine turns out slower or faster. */
 const SETTLED_SHARES = [0.6, 1.25] as const;
