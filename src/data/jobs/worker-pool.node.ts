@@ -1,12 +1,17 @@
 /**
- * Worker threads that each run one task on one shard at a time. A worker loads the task's module by URL; from a
- * checkout it reads TypeScript through tsx, from a build plain JavaScript. A worker that dies fails its shard
- * with an error that says so, and the pool is closed by its user.
+ * Worker threads that each run one task on one shard at a time. A worker loads the task's module by URL: JavaScript
+ * in a build; in a checkout one file that is bundled from the TypeScript, since reading it module by module through
+ * hooks takes 60 MB a thread and costs hot loops their speed. A worker that dies fails its shard with an error that
+ * says so, and the pool is closed by its user.
  */
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { writeFileAtomic } from '../../core/atomic-file.node.ts';
 import { messageOf, PlinthError } from '../../core/errors.ts';
+import { packageRoot } from '../../core/package-root.node.ts';
 import type { Shard, ShardProcessor, ShardTask, ShardTaskModule } from './shard-task.ts';
 
 /**
@@ -15,13 +20,12 @@ import type { Shard, ShardProcessor, ShardTask, ShardTaskModule } from './shard-
  */
 const MAX_WORKER_HEAP_MB = 256;
 /** Garbage of short life is collected often, for the same reason. */
-const YOUNG_GENERATION_MB = 4;
+const YOUNG_GENERATION_MB = 16;
 
 /** Runs as CommonJS text: a worker file would have to be found again after bundling. */
 const workerSource = `
 const { parentPort, workerData } = require('node:worker_threads');
 const ready = (async () => {
-  if (workerData.tsx) (await import(workerData.tsx)).register({ tsconfig: false });
   const { openTask } = await import(workerData.module);
   return openTask(workerData.settings);
 })();
@@ -50,18 +54,18 @@ export async function inThisThread<Result>(task: ShardTask): Promise<ShardWorker
   return { size: 1, run: (shard) => processor.process(shard), close: async () => {} };
 }
 
-export function workerPool<Result>(task: ShardTask, numWorkers: number): ShardWorkers<Result> {
+export async function workerPool<Result>(task: ShardTask, numWorkers: number): Promise<ShardWorkers<Result>> {
   const idle: Worker[] = [];
   const waiting: ((worker: Worker) => void)[] = [];
   const all = new Set<Worker>();
-  const tsx = task.module.endsWith('.ts') ? tsxUrl() : undefined;
+  const module = task.module.endsWith('.ts') ? await bundleOf(task.module) : task.module;
   for (let i = 0; i < numWorkers; i++) start();
 
   function start(): void {
     const worker = new Worker(workerSource, {
       eval: true,
       execArgv: [],
-      workerData: { module: task.module, settings: task.settings, tsx },
+      workerData: { module, settings: task.settings },
       resourceLimits: {
         maxOldGenerationSizeMb: MAX_WORKER_HEAP_MB,
         maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
@@ -101,12 +105,28 @@ export function workerPool<Result>(task: ShardTask, numWorkers: number): ShardWo
   };
 }
 
-/** tsx as an ES module: `require.resolve` would find the file for CommonJS, which does not load here. */
-function tsxUrl(): string {
-  const require = createRequire(import.meta.url);
-  const path = require.resolve('tsx/package.json');
-  const { exports } = require(path) as { exports: Record<string, { import: { default: string } }> };
-  return new URL(exports['./esm/api']!.import.default, pathToFileURL(path)).href;
+/**
+ * A module with all of ours that it imports, as one JavaScript file below node_modules, from where packages are found
+ * as they are from here. The same sources give the same name, so a file that is there is right.
+ */
+async function bundleOf(module: string): Promise<string> {
+  const { build } = await import('esbuild');
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(module)],
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    write: false,
+    logLevel: 'silent',
+  });
+  const { contents, hash } = outputFiles[0]!;
+  const folder = fileURLToPath(new URL('node_modules/.cache/plinth/', packageRoot()));
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${hash.replace(/[^A-Za-z0-9]/g, '-')}.mjs`);
+  if (!existsSync(path)) await writeFileAtomic(path, contents);
+  return pathToFileURL(path).href;
 }
 
 function ask(worker: Worker, shard: Shard): Promise<Answer> {
