@@ -20,7 +20,7 @@ import type { Shard, ShardProcessor, ShardTask, ShardTaskModule } from './shard-
  */
 const MAX_WORKER_HEAP_MB = 256;
 /** Garbage of short life is collected often, for the same reason. */
-const YOUNG_GENERATION_MB = 16;
+const YOUNG_GENERATION_MB = 8;
 
 /** Runs as CommonJS text: a worker file would have to be found again after bundling. */
 const workerSource = `
