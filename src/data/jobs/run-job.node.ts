@@ -22,7 +22,7 @@ import type { ShardTask } from './shard-task.ts';
 import { inThisThread, type ShardWorkers, workerPool } from './worker-pool.node.ts';
 
 /** Characters of a shard. Two more than there are workers are in memory at once. */
-const SHARD_CHARACTERS = 2 * 1024 * 1024;
+const SHARD_CHARACTERS = 1024 * 1024;
 /** Inputs smaller than this are worked on in this thread: starting workers would take longer. */
 const SMALL_INPUT_BYTES = 2 * 1024 * 1024;
 const MAX_WORKERS = 64;
@@ -40,7 +40,7 @@ export interface JobOptions {
   readonly inputSettings?: unknown;
   /** Worker threads; 0 works in this thread. Default: one a core, none for small inputs. */
   readonly numWorkers?: number;
-  /** Default 2 Mi characters. */
+  /** Default 1 Mi characters. */
   readonly shardCharacters?: number;
   /** Throw away what the folder holds. */
   readonly fresh?: boolean;

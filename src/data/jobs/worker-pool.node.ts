@@ -18,9 +18,9 @@ import type { Shard, ShardProcessor, ShardTask, ShardTaskModule } from './shard-
  * Heap of one worker. V8 lets a heap grow by factors that follow its bound, so a low bound is what keeps idle
  * memory low; documents are bounded (`maxDocumentCharacters`) so that one shard stays far below it.
  */
-const MAX_WORKER_HEAP_MB = 256;
+const MAX_WORKER_HEAP_MB = 192;
 /** Garbage of short life is collected often, for the same reason. */
-const YOUNG_GENERATION_MB = 8;
+const YOUNG_GENERATION_MB = 4;
 
 /** Runs as CommonJS text: a worker file would have to be found again after bundling. */
 const workerSource = `
