@@ -9,6 +9,7 @@ import { dataCommand } from './commands/data.ts';
 import { generateCommand } from './commands/generate.ts';
 import { newCommand } from './commands/new.ts';
 import { runCommand } from './commands/run.ts';
+import { scaleCommand } from './commands/scale.ts';
 import { sftCommand } from './commands/sft.ts';
 import { tokenizerCommand } from './commands/tokenizer.ts';
 import { trainCommand } from './commands/train.ts';
@@ -48,6 +49,7 @@ export async function main(
     generateCommand(),
     chatCommand(),
     tokenizerCommand(),
+    scaleCommand(),
   ]) {
     program.addCommand(command);
   }

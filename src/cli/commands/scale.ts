@@ -1,0 +1,13 @@
+/** `plinth scale`: what a model of any size needs, and what is worth training. */
+import { Command } from 'commander';
+
+export function scaleCommand(): Command {
+  const command = new Command('scale')
+    .summary('count, price and predict models of any size')
+    .description(
+      'What a model of any size needs and what is worth training: parameters, FLOPs, memory, cost, scaling laws, sweeps, limits.',
+    );
+  const subcommands: Command[] = [];
+  for (const subcommand of subcommands) command.addCommand(subcommand);
+  return command;
+}

@@ -1,0 +1,5 @@
+/**
+ * Scaling: what a model of any size needs (parameters, FLOPs, memory, money), what is worth training (laws and
+ * fits), and a plan for a machine. Pure functions, browser-safe.
+ */
+export {};
