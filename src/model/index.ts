@@ -1,6 +1,14 @@
 /** Models: configuration, parameters, the transformer, initialisation, safetensors in memory. Browser-safe. */
 export * from './config.ts';
 export { initializeWeights, type WeightArray, type Weights } from './initialize.ts';
+export {
+  checkParametrisation,
+  type ParameterScaling,
+  type Parametrisation,
+  parameterScaling,
+  STANDARD,
+  scalingOf,
+} from './parametrisation.ts';
 export { encodeSafetensors, parseSafetensors, type TensorView, toFloat32 } from './safetensors.ts';
 export {
   causalMask,

@@ -4,6 +4,7 @@
  * (learning rate, bias corrections) come in as scalars, so one program serves the whole run.
  */
 import { ConfigError } from '../core/errors.ts';
+import type { ParameterScaling } from '../model/parametrisation.ts';
 import {
   add,
   div,
@@ -80,19 +81,37 @@ export function stepScalars(
 /** How a parameter is updated: matrices of the layers may use Muon, everything decays only if it is a matrix. */
 export interface ParameterRule {
   readonly rule: 'adamw' | 'muon';
+  /** Taken off a step as `decay` times the run's learning rate. */
   readonly decay: number;
+  /** On the run's learning rate, for the update and not for the decay. */
+  readonly rateFactor: number;
+  readonly epsilon: number;
   /** Names of the state tensors, each of the parameter's shape. */
   readonly state: readonly string[];
 }
 
-export function ruleFor(name: string, shape: readonly number[], settings: OptimizerSettings): ParameterRule {
+/** @param scaling what the parametrisation puts on this parameter; left out, all factors are 1. */
+export function ruleFor(
+  name: string,
+  shape: readonly number[],
+  settings: OptimizerSettings,
+  scaling?: ParameterScaling,
+): ParameterRule {
   const isMatrix = shape.length === 2;
   const isEmbedding = name.includes('embed_tokens') || name.includes('lm_head');
   // Decay pulls matrices only; gains and biases keep their scale (GPT-3, Brown et al. 2020, appendix B).
   const decay = isMatrix ? settings.weightDecay : 0;
-  if (settings.name === 'muon' && isMatrix && !isEmbedding)
-    return { rule: 'muon', decay, state: ['momentum'] };
-  return { rule: 'adamw', decay, state: ['first', 'second'] };
+  const isMuon = settings.name === 'muon' && isMatrix && !isEmbedding;
+  const factors = isMuon ? scaling?.muon : scaling?.adam;
+  const numbers = {
+    // A parameter decays by its own rate times its own decay.
+    decay: factors ? decay * (factors.learningRate * factors.weightDecay) : decay,
+    rateFactor: factors?.learningRate ?? 1,
+    epsilon: settings.epsilon * (factors?.epsilon ?? 1),
+  };
+  return isMuon
+    ? { rule: 'muon', ...numbers, state: ['momentum'] }
+    : { rule: 'adamw', ...numbers, state: ['first', 'second'] };
 }
 
 export interface Update {
@@ -124,13 +143,15 @@ export function update(input: UpdateInput): Update {
  */
 function adamw({ rule, settings, parameter, gradient, state, clip, scalars }: UpdateInput): Update {
   const { learningRate, correction1, correction2 } = scalars;
-  const { beta1, beta2, epsilon } = settings;
+  const { beta1, beta2 } = settings;
+  const { rateFactor, epsilon } = rule;
   const first = add(scale(state.first!, beta1), mul(gradient, scale(clip, 1 - beta1)));
   const second = add(scale(state.second!, beta2), mul(square(gradient), scale(square(clip), 1 - beta2)));
   // lr mhat / (sqrt(vhat) + eps) = (lr sqrt(c2) / c1) m / (sqrt(v) + eps sqrt(c2)).
   const root2 = sqrt(correction2);
   const direction = div(first, add(sqrt(second), scale(root2, epsilon)));
-  const stepped = mul(direction, div(mul(learningRate, root2), correction1));
+  const rate = div(mul(learningRate, root2), correction1);
+  const stepped = mul(direction, rateFactor === 1 ? rate : scale(rate, rateFactor));
   return { parameter: sub(decayed(parameter, rule, learningRate), stepped), state: { first, second } };
 }
 
@@ -148,7 +169,10 @@ function muon({ rule, settings, parameter, gradient, state, clip, scalars }: Upd
   const momentum = add(scale(state.momentum!, settings.momentum), clipped);
   const nesterov = add(clipped, scale(momentum, settings.momentum));
   const [rows, columns] = parameter.shape as [number, number];
-  const rate = scale(learningRate, settings.muonFactor * Math.sqrt(Math.max(1, rows / columns)));
+  const rate = scale(
+    learningRate,
+    settings.muonFactor * Math.sqrt(Math.max(1, rows / columns)) * rule.rateFactor,
+  );
   const shaped = orthogonalise(nesterov);
   return { parameter: sub(decayed(parameter, rule, learningRate), mul(shaped, rate)), state: { momentum } };
 }

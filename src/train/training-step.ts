@@ -4,6 +4,7 @@
  * State is replaced only after a step came out finite, so a failed step leaves the last good one.
  */
 import { ConfigError, NotFiniteError } from '../core/errors.ts';
+import type { ParameterScaling } from '../model/parametrisation.ts';
 import type { Device, DeviceTensor, Executable, Feed, HostArray, OperatorTime } from '../runtime/device.ts';
 import {
   add,
@@ -13,6 +14,7 @@ import {
   matmulFlops,
   minimum,
   scalar,
+  scale,
   sqrt,
   square,
   sum,
@@ -40,6 +42,11 @@ export interface StepSettings {
   /** Batches whose gradients are added up for one step. */
   readonly accumulate: number;
   readonly profile?: boolean;
+  /**
+   * Each parameter's factors, from `scalingOf(config, parametrisation)`; left out, all are 1. Gradients count in
+   * the norm as those of the papers' parameters, before multipliers are folded in.
+   */
+  readonly scaling?: ((name: string) => ParameterScaling) | undefined;
 }
 
 export interface ParameterSpec {
@@ -315,14 +322,19 @@ function updateOutputs(
     (typeof STEP_SCALARS)[number],
     Tensor
   >;
-  const squares = gradients.map((gradient) => sum(square(gradient)));
+  const scalings = specs.map(({ name }) => settings.scaling?.(name));
+  const squares = gradients.map((gradient, i) => {
+    const total = sum(square(gradient));
+    const multiplier = scalings[i]?.multiplier ?? 1;
+    return multiplier === 1 ? total : scale(total, multiplier ** 2);
+  });
   const gradientNorm = sqrt(squares.reduce((total, one) => add(total, one)));
   const clip = Number.isFinite(settings.clipNorm)
     ? minimum(scalar(1), div(scalar(settings.clipNorm), add(gradientNorm, scalar(1e-6))))
     : scalar(1);
   const outputs: Record<string, Tensor> = { gradientNorm };
   specs.forEach(({ name, shape }, i) => {
-    const rule = ruleFor(name, shape, settings.optimizer);
+    const rule = ruleFor(name, shape, settings.optimizer, scalings[i]);
     const state = Object.fromEntries(rule.state.map((kind) => [kind, input(`${kind}/${name}`, shape)]));
     const next = update({
       rule,

@@ -8,6 +8,7 @@ import { bitsPerByte, targetBytes } from '../../evaluate/index.ts';
 import type { SaveCheckpointInput } from '../../model/checkpoint.node.ts';
 import { parameterSpecs, type TransformerConfig } from '../../model/config.ts';
 import type { Weights } from '../../model/initialize.ts';
+import { type Parametrisation, scalingOf } from '../../model/parametrisation.ts';
 import type { Device } from '../../runtime/device.ts';
 import { formatOperatorTimes } from '../../runtime/index.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
@@ -41,6 +42,8 @@ export interface TrainStageOptions {
   readonly validation?: BatchSource;
   readonly numSteps: number;
   readonly optimizer: OptimizerSettings;
+  /** What `weights` were initialised under; standard when left out. Part of what a checkpoint must agree with. */
+  readonly parametrisation?: Parametrisation | undefined;
   readonly schedule: Schedule;
   readonly clipNorm: number;
   readonly accumulate?: number;
@@ -65,7 +68,11 @@ export interface TrainStageResult extends TrainResult {
 export async function trainStage(options: TrainStageOptions): Promise<TrainStageResult> {
   const { stage, config, device, numSteps, optimizer, batches } = options;
   const specs = parameterSpecs(config);
-  const saved = await resumeTraining(options.checkpoints, stage, options.fingerprint, optimizer);
+  const scaling = scalingOf(config, options.parametrisation);
+  const fingerprint = scaling
+    ? `${options.fingerprint} ${JSON.stringify(options.parametrisation)}`
+    : options.fingerprint;
+  const saved = await resumeTraining(options.checkpoints, stage, fingerprint, optimizer);
   if (!saved && (await savedSteps(options.checkpoints)).length > 0) {
     options.onEvent({
       type: 'note',
@@ -107,6 +114,7 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
         optimizer,
         clipNorm: options.clipNorm,
         accumulate: options.accumulate ?? 1,
+        ...(scaling && { scaling }),
         ...(options.profile && { profile: true }),
       },
       ...(options.peakGflops && { peakGflops: options.peakGflops }),
@@ -125,7 +133,7 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
         everySeconds: options.checkpointSeconds ?? CHECKPOINT_SECONDS,
         save: async (step) => {
           await flush();
-          const meta = { stage, step, numSteps, fingerprint: options.fingerprint };
+          const meta = { stage, step, numSteps, fingerprint };
           return saveTraining(
             options.checkpoints,
             config,
