@@ -2,4 +2,4 @@
  * Scaling: what a model of any size needs (parameters, FLOPs, memory, money), what is worth training (laws and
  * fits), and a plan for a machine. Pure functions, browser-safe.
  */
-export {};
+export * from './laws/index.ts';
