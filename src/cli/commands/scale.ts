@@ -1,5 +1,9 @@
 /** `plinth scale`: what a model of any size needs, and what is worth training. */
 import { Command } from 'commander';
+import { costCommand } from './scale-cost.ts';
+import { limitsCommand } from './scale-limits.ts';
+import { paramsCommand } from './scale-params.ts';
+import { scaleSweepCommand } from './scale-sweep.ts';
 
 export function scaleCommand(): Command {
   const command = new Command('scale')
@@ -7,7 +11,7 @@ export function scaleCommand(): Command {
     .description(
       'What a model of any size needs and what is worth training: parameters, FLOPs, memory, cost, scaling laws, sweeps, limits.',
     );
-  const subcommands: Command[] = [];
+  const subcommands: Command[] = [paramsCommand(), costCommand(), limitsCommand(), scaleSweepCommand()];
   for (const subcommand of subcommands) command.addCommand(subcommand);
   return command;
 }

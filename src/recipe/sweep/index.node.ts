@@ -1,0 +1,3 @@
+/** Sweeps, with files. */
+export * from './index.ts';
+export { runSweep, type SweepOptions, type SweepResult } from './run-sweep.node.ts';
