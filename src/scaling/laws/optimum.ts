@@ -31,7 +31,7 @@ export interface DollarBudget {
   /** Peak of the same accelerator at the precision that training uses. */
   readonly peakFlopsPerSecond: number;
   /** Share of the peak that training reaches (MFU). */
-  readonly utilisation: number;
+  readonly utilization: number;
 }
 
 export interface Optimum {
@@ -68,14 +68,14 @@ export function flopsOfDollars({
   dollars,
   dollarsPerHour,
   peakFlopsPerSecond,
-  utilisation,
+  utilization,
 }: DollarBudget): number {
   requirePositive('dollars', dollars);
   requirePositive('dollarsPerHour', dollarsPerHour);
   requirePositive('peakFlopsPerSecond', peakFlopsPerSecond);
-  requirePositive('utilisation', utilisation);
-  if (utilisation > 1) throw new ConfigError(`'utilisation' is ${utilisation}; expected a share up to 1.`);
-  return (dollars / dollarsPerHour) * 3600 * peakFlopsPerSecond * utilisation;
+  requirePositive('utilization', utilization);
+  if (utilization > 1) throw new ConfigError(`'utilization' is ${utilization}; expected a share up to 1.`);
+  return (dollars / dollarsPerHour) * 3600 * peakFlopsPerSecond * utilization;
 }
 
 /**
