@@ -64,6 +64,11 @@ export interface TransformerOptions {
   readonly rotary?: { readonly queries: RotaryTables; readonly keys: RotaryTables };
   /** Recompute each layer's inner values in the backward pass instead of keeping them. */
   readonly remat?: boolean;
+  /**
+   * Told of the values between layers as they are traced: `embedding`, `layers.0.attention` and `layers.0.mlp`
+   * (what a branch adds), `layers.0` (the stream after the block), all [N, D]. Not with `remat`.
+   */
+  readonly observe?: (name: string, valuesND: Tensor) => void;
 }
 
 export interface TransformerOutputs {
@@ -139,6 +144,7 @@ export function transformer(
     options.rotary ?? constantTables(config, options.maxPositions);
   const embedded = take(parameter(parameters, 'model.embed_tokens.weight'), inputs.idsBT);
   let xND = reshape(embedded, [-1, config.hiddenSize]);
+  options.observe?.('embedding', xND);
   const present: KeyValue[] = [];
   for (let layer = 0; layer < config.numLayers; layer++) {
     const scope = (name: string) => parameter(parameters, `model.layers.${layer}.${name}`);
@@ -154,15 +160,16 @@ export function transformer(
       });
       present[layer] = keyValue;
       const attended = add(x, outputND);
-      return add(
-        attended,
-        mlp(rmsNorm(attended, scope('post_attention_layernorm.weight'), config.rmsNormEps), {
-          scope,
-          optional,
-        }),
-      );
+      const branchND = mlp(rmsNorm(attended, scope('post_attention_layernorm.weight'), config.rmsNormEps), {
+        scope,
+        optional,
+      });
+      options.observe?.(`layers.${layer}.attention`, outputND);
+      options.observe?.(`layers.${layer}.mlp`, branchND);
+      return add(attended, branchND);
     };
     xND = options.remat ? remat(block, xND) : block(xND);
+    options.observe?.(`layers.${layer}`, xND);
   }
   const hiddenND = rmsNorm(xND, parameter(parameters, 'model.norm.weight'), config.rmsNormEps);
   return { hiddenND, present };
