@@ -94,6 +94,9 @@ export function findAccelerator(name: string): Accelerator {
   );
 }
 
+/** The id of accelerators that `machine` makes. */
+export const OWN_MACHINE_ID = 'machine';
+
 /** A machine that is not in the table, by what was measured or is printed on it. Rates in FLOP/s, FP32. */
 export function machine(options: {
   name?: string;
@@ -106,7 +109,7 @@ export function machine(options: {
   const optional = (label: string, value: number | undefined) =>
     value === undefined ? null : checkNumber(label, value);
   return {
-    id: 'machine',
+    id: OWN_MACHINE_ID,
     name,
     maker: '',
     released: '',

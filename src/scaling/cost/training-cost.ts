@@ -3,7 +3,15 @@
  * price and draws power. Every result has a range, from the ranges of utilization, price, host, PUE and carbon;
  * a value that is given has no range. Left out: storage, network, staff, failed and smaller runs before this one.
  */
-import { type Accelerator, findAccelerator, machine, type NumberFormat, peakOf } from './accelerator.ts';
+import { ConfigError } from '../../core/errors.ts';
+import {
+  type Accelerator,
+  findAccelerator,
+  machine,
+  type NumberFormat,
+  OWN_MACHINE_ID,
+  peakOf,
+} from './accelerator.ts';
 import {
   carbonIntensity,
   HOST_FACTOR_SOURCE,
@@ -92,6 +100,14 @@ export interface ResolvedTerms {
   readonly notes: readonly string[];
 }
 
+/** Nothing is known of a machine of one's own but what is given: no servers around it, no site. */
+const OWN_MACHINE = {
+  low: 1,
+  typical: 1,
+  high: 1,
+  source: 'a machine of your own: its power is all there is',
+};
+
 const UTILIZATION_HINT =
   'It is a share: 40 % is 0.4. A utilization above 1 means that the peak is of another number format.';
 
@@ -101,12 +117,20 @@ function acceleratorOf({ accelerator, peakFlops }: RunTerms): Accelerator {
   if (accelerator === undefined && peakFlops !== undefined) {
     return machine({ name: 'the given accelerator', flopsPerSecond: peakFlops });
   }
+  if (accelerator !== undefined && /^(cpu|machine)$/i.test(accelerator.trim())) {
+    if (peakFlops !== undefined) return machine({ flopsPerSecond: peakFlops });
+    throw new ConfigError(
+      `Accelerator "${accelerator}" is a machine of your own and needs its rate in FLOP/s (peakFlops, --peak): ` +
+        'multiply two large FP32 matrices and divide 2 x M x N x K by the seconds.',
+    );
+  }
   return findAccelerator(accelerator ?? DEFAULT_ACCELERATOR);
 }
 
 /** @throws ConfigError for an unknown accelerator, format or region, and for values out of range. */
 export function resolveTerms(terms: RunTerms): ResolvedTerms {
   const accelerator = acceleratorOf(terms);
+  const isOwn = accelerator.id === OWN_MACHINE_ID;
   const assumptions: Assumption[] = [];
   const notes: string[] = accelerator.note === '' ? [] : [`${accelerator.name}: ${accelerator.note}.`];
 
@@ -181,13 +205,12 @@ export function resolveTerms(terms: RunTerms): ResolvedTerms {
       'host factor',
       '',
       terms.hostFactor,
-      {
-        ...TYPICAL_HOST_FACTOR,
-        source: HOST_FACTOR_SOURCE,
-      },
+      isOwn ? OWN_MACHINE : { ...TYPICAL_HOST_FACTOR, source: HOST_FACTOR_SOURCE },
       { atLeast: 1 },
     )!;
-    const pue = assume('PUE', '', terms.pue, { ...TYPICAL_PUE, source: PUE_SOURCE }, { atLeast: 1 })!;
+    const pue = assume('PUE', '', terms.pue, isOwn ? OWN_MACHINE : { ...TYPICAL_PUE, source: PUE_SOURCE }, {
+      atLeast: 1,
+    })!;
     siteWattsEach = product(watts, host, pue);
   } else {
     notes.push(`The power of ${accelerator.name} is not known here: give watts for energy and carbon.`);
