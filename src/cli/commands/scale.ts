@@ -1,9 +1,12 @@
 /** `plinth scale`: what a model of any size needs, and what is worth training. */
 import { Command } from 'commander';
 import { costCommand } from './scale-cost.ts';
+import { fitCommand } from './scale-fit.ts';
 import { limitsCommand } from './scale-limits.ts';
+import { optimalCommand } from './scale-optimal.ts';
 import { paramsCommand } from './scale-params.ts';
 import { scaleSweepCommand } from './scale-sweep.ts';
+import { transferCommand } from './scale-transfer.ts';
 
 export function scaleCommand(): Command {
   const command = new Command('scale')
@@ -11,7 +14,15 @@ export function scaleCommand(): Command {
     .description(
       'What a model of any size needs and what is worth training: parameters, FLOPs, memory, cost, scaling laws, sweeps, limits.',
     );
-  const subcommands: Command[] = [paramsCommand(), costCommand(), limitsCommand(), scaleSweepCommand()];
+  const subcommands: Command[] = [
+    paramsCommand(),
+    costCommand(),
+    limitsCommand(),
+    optimalCommand(),
+    fitCommand(),
+    scaleSweepCommand(),
+    transferCommand(),
+  ];
   for (const subcommand of subcommands) command.addCommand(subcommand);
   return command;
 }

@@ -1,0 +1,3 @@
+/** Hyperparameter transfer, with files. */
+export * from './index.ts';
+export { type RunTransferOptions, type RunTransferResult, runTransfer } from './run-transfer.node.ts';
