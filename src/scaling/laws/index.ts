@@ -14,6 +14,7 @@ export {
   allocationLaw,
   FLOPS_PER_PETAFLOP_DAY,
 } from './allocation-law.ts';
+export { compareLaws, type LawComparison } from './compare-laws.ts';
 export {
   type CurveOptions,
   type CurvePoint,
