@@ -5,8 +5,7 @@
  */
 import { PlinthError } from '../core/errors.ts';
 import { nearestName } from '../core/nearest-name.ts';
-import { type Dial, planModel } from '../recipe/plan.ts';
-import type { RecipeSettings } from '../recipe/recipe.ts';
+import type { RecipeOverrides, RecipeSettings } from '../recipe/recipe.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
 import { DEFAULT_SCHEDULE } from '../train/schedule.ts';
 
@@ -47,12 +46,9 @@ function groupKinds(group: string, defaults: object): [string, Kind][] {
   ]);
 }
 
-/** A value of `RecipeSettings` or, for a group, the fields that were named. */
-export type SettingsOverride = Record<string, number | Record<string, number | string>>;
-
 /** Throws PlinthError `usage` that names the fault and the nearest known key. */
-export function parseSettings(pairs: readonly string[]): SettingsOverride {
-  const settings: SettingsOverride = {};
+export function parseSettings(pairs: readonly string[]): RecipeOverrides {
+  const settings: Record<string, number | Record<string, number | string>> = {};
   for (const pair of pairs) {
     const at = pair.indexOf('=');
     if (at < 1) {
@@ -70,24 +66,7 @@ export function parseSettings(pairs: readonly string[]): SettingsOverride {
     if (field === undefined) settings[group!] = value as number;
     else settings[group!] = { ...(settings[group!] as Record<string, number | string>), [field]: value };
   }
-  return settings;
-}
-
-/** Groups as the plan would fill them, with the named fields replaced: settings know whole groups only. */
-export function completeSettings(
-  settings: SettingsOverride,
-  base: Partial<RecipeSettings>,
-  dial: Dial,
-): Partial<RecipeSettings> {
-  const entries = Object.entries(settings);
-  const isGroup = ([, value]: [string, unknown]) => typeof value === 'object';
-  const single = Object.fromEntries(entries.filter((entry) => !isGroup(entry))) as Partial<RecipeSettings>;
-  if (!entries.some(isGroup)) return single;
-  const planned = planModel(dial, { ...base, ...single }) as Record<string, unknown>;
-  const groups = entries
-    .filter(isGroup)
-    .map(([name, fields]) => [name, { ...(planned[name] as object), ...(fields as object) }]);
-  return { ...single, ...Object.fromEntries(groups) };
+  return settings as RecipeOverrides;
 }
 
 function unknownKey(key: string): PlinthError {

@@ -35,10 +35,27 @@ export async function runTraining(
     return;
   }
   const { numParameters, steps, loss, seconds, tokensPerSecond, modelFolder } = outcome;
+  const expected = expectedBesideActual(outcome);
   const trained = Number.isFinite(loss)
     ? `${steps} steps, final loss ${loss.toFixed(3)}, ${formatDuration(seconds)}, ${formatCount(tokensPerSecond)} tokens/s.`
     : 'This training was finished before; --fresh starts it again.';
   process.stdout.write(
-    `${formatCount(numParameters)} parameters. ${trained}\nModel    ${shownPath(modelFolder)}\n`,
+    `${formatCount(numParameters)} parameters. ${trained}\n${expected}Model    ${shownPath(modelFolder)}\n`,
   );
+}
+
+/** What the plan said, beside what happened; nothing where nothing was planned or trained. */
+function expectedBesideActual({
+  loss,
+  seconds,
+  plannedSeconds,
+  predictedLoss,
+  validationLoss,
+}: TrainingOutcome): string {
+  if (!Number.isFinite(loss) || plannedSeconds === undefined || !predictedLoss) return '';
+  const time = `Time     planned ${formatDuration(plannedSeconds)}, took ${formatDuration(seconds)}\n`;
+  if (validationLoss === undefined) return time;
+  const [low, high] = predictedLoss.interval ?? [];
+  const interval = low === undefined ? '' : ` (${low.toFixed(2)} to ${high!.toFixed(2)})`;
+  return `${time}Loss     predicted ${predictedLoss.loss.toFixed(3)}${interval} by the law "${predictedLoss.law}", validation ${validationLoss.toFixed(3)}\n`;
 }

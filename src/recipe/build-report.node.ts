@@ -45,14 +45,18 @@ export async function buildReport(input: ReportInput): Promise<Report> {
   const stages: StageReport[] = (['pretrain', 'sft'] as const).map((stage) => {
     const steps = stage === 'pretrain' ? settings.pretrainSteps : settings.sftSteps;
     const optimizer = stage === 'pretrain' ? settings.pretrainOptimizer : settings.sftOptimizer;
+    const curve = curves.find((one) => one.stage === stage);
+    const validationLoss = curve?.validation.at(-1)?.loss;
     return {
       stage,
       steps,
       tokens: steps * settings.batchSize * settings.contextLength,
       plannedSeconds: steps * resolved.secondsPerStep,
       seconds: folder.stageSeconds[stage] ?? 0,
-      finalLoss: curves.find((curve) => curve.stage === stage)?.points.at(-1)?.loss ?? Number.NaN,
+      finalLoss: curve?.points.at(-1)?.loss ?? Number.NaN,
       learningRate: optimizer.learningRate,
+      ...(validationLoss !== undefined && { validationLoss }),
+      ...(stage === 'pretrain' && resolved.predictedLoss && { predictedLoss: resolved.predictedLoss }),
     };
   });
   const stepEvents = events.filter((event): event is TrainStepEvent => event.type === 'train-step');

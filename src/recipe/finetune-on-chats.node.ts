@@ -120,11 +120,11 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
   );
 
   return stage('sft', async () => {
-    const numSteps = await folder.numSteps(
-      () =>
+    const { numSteps } = await folder.decide(() => ({
+      numSteps:
         options.steps ??
         Math.max(1, Math.ceil(((options.epochs ?? DEFAULT_EPOCHS) * batches.rowsPerEpoch) / batchSize)),
-    );
+    }));
     const files = new Map([
       ['tokenizer.json', formatTokenizerJson(tokenizer)],
       ['tokenizer_config.json', formatTokenizerConfig(tokenizer, tokenizerConfig)],

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { arch, platform, version } from 'node:process';
+import process, { arch, platform, version } from 'node:process';
 import type { Device } from '../runtime/device.ts';
 import type { Report } from './report/report.ts';
 
@@ -18,6 +18,13 @@ export function describeMachine(device: Device, sgemmGflops: number): Report['ma
     numThreads: device.numThreads,
     sgemmGflops,
   };
+}
+
+/** Memory that a training here may count on, in bytes: what is free, within the container's bound if there is one. */
+export function availableMemoryBytes(): number {
+  const bound = process.constrainedMemory();
+  const total = bound > 0 ? Math.min(bound, totalmem()) : totalmem();
+  return Math.min(total, process.availableMemory());
 }
 
 function packageVersion(name: string): string {

@@ -1,26 +1,27 @@
 /**
- * The one dial: minutes (or FLOPs, or parameters) in, every number of a run out. The rules are tables and
- * formulas here and nowhere else; what was measured to choose them stands in lab/LOG.md. Pure functions.
+ * The one dial: minutes (or FLOPs, or parameters) in, every number of a run out. The size is the one with the lowest
+ * expected loss on this machine (`scaling/plan`); the other rules are tables and formulas here and nowhere else; what
+ * was measured to choose them stands in lab/LOG.md. Pure functions.
  */
 import { ConfigError } from '../core/errors.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
+import {
+  chooseSize,
+  type DataLaw,
+  intermediateSizeOf,
+  type Machine,
+  type ModelShape,
+  type PlanRequest,
+  planSize,
+  shapeForParameters,
+  type TrainingBudget,
+  UNKNOWN_TEXT,
+} from '../scaling/plan/index.ts';
 import { DEFAULT_OPTIMIZER } from '../train/optimizer.ts';
 import { checkSettings } from './check-settings.ts';
-import type { RecipeSettings } from './recipe.ts';
+import type { RecipeOverrides, RecipeSettings } from './recipe.ts';
 
-/** Sizes by the minutes that a run may take on a laptop's CPU; the last that is not above the budget is taken. */
-const SIZES: readonly { minutes: number; hiddenSize: number; numLayers: number; numHeads: number }[] = [
-  { minutes: 0, hiddenSize: 96, numLayers: 3, numHeads: 3 },
-  { minutes: 4, hiddenSize: 128, numLayers: 4, numHeads: 4 },
-  { minutes: 20, hiddenSize: 192, numLayers: 6, numHeads: 6 },
-  { minutes: 60, hiddenSize: 256, numLayers: 8, numHeads: 8 },
-  { minutes: 240, hiddenSize: 384, numLayers: 8, numHeads: 12 },
-];
-
-/** SwiGLU's inner size is 8/3 of the hidden size, rounded up to a multiple of this (Touvron et al. 2023). */
-const INTERMEDIATE_MULTIPLE = 32;
 const CONTEXT_LENGTH = 128;
-const BATCH_SIZE = 32;
 const VOCAB_SIZE = 2048;
 /** Share of the training time that goes to pre-training; the rest finetunes. */
 const PRETRAIN_SHARE = 0.45;
@@ -34,9 +35,17 @@ const PROSE_SHARE = 0.1;
 const MIN_STEPS = 30;
 /** How far finetuning may move from its plan when the machine turns out slower or faster. */
 const SETTLED_SHARES = [0.6, 1.25] as const;
+/** What is assumed of a machine that was not measured: two cores of a laptop. */
+const NOMINAL_MACHINE: Machine = { gflops: 100 };
+/** The learning rate at a width of 128 and a batch of 32 x 128 tokens. */
+const LEARNING_RATE = { at: 4e-3, width: 128, batchTokens: 4096 } as const;
+/** Asked for by count. */
+const PARAMETERS = { min: 50_000, max: 500_000_000 } as const;
+/** Of a run that has not begun: texts, tokenizer, measuring, evaluation. */
+const USUAL_OVERHEAD_SECONDS = 20;
 export const LIMITS = {
   maxMinutes: 7 * 24 * 60,
-  maxParameters: 500_000_000,
+  maxParameters: PARAMETERS.max,
   maxSteps: 100_000_000,
 } as const;
 
@@ -46,15 +55,27 @@ export interface Dial {
   readonly flops?: number;
 }
 
+/** What is known of the machine and the data when a plan is made. */
+export interface PlanContext {
+  readonly machine?: Machine;
+  readonly law?: DataLaw;
+  /** Tokens of one pass over the pre-training data. */
+  readonly uniqueTokens?: number;
+  /** Share of the budget that pre-training gets; the rest finetunes. */
+  readonly pretrainShare?: number;
+}
+
 /**
- * The shape of the model and everything that does not need a measurement. Throws ConfigError for a dial or an
- * override that is out of range or does not fit the others.
+ * The shape of the model and everything that does not need a measured step. Without a context a nominal machine and
+ * text of which nothing is known are assumed. Throws ConfigError for a dial or an override that is out of range or
+ * does not fit the others.
  */
 export function planModel(
   dial: Dial,
-  given: Partial<RecipeSettings> = {},
+  given: RecipeOverrides = {},
+  context: PlanContext = {},
 ): Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'> {
-  const overrides: Partial<RecipeSettings> = withoutUndefined(given);
+  const overrides = withoutUndefined(given);
   if (!(dial.minutes > 0 && dial.minutes <= LIMITS.maxMinutes)) {
     throw new ConfigError(
       `minutes must be above 0 and at most ${LIMITS.maxMinutes} (a week), got ${dial.minutes}.`,
@@ -63,11 +84,9 @@ export function planModel(
   if (dial.flops !== undefined && !(dial.flops > 0 && Number.isFinite(dial.flops))) {
     throw new ConfigError(`flops must be a number above 0, got ${dial.flops}.`);
   }
-  checkSettings(overrides);
-  const size =
-    dial.params === undefined
-      ? SIZES.findLast(({ minutes }) => minutes <= dial.minutes)!
-      : sizeForParameters(dial.params);
+  const { pretrainOptimizer, sftOptimizer, pretrainSchedule, sftSchedule, ...single } = overrides;
+  checkSettings(single);
+  const size = sizeFor(dial, overrides, context);
   const hiddenSize = overrides.hiddenSize ?? size.hiddenSize;
   const numHeads =
     overrides.numHeads ??
@@ -77,8 +96,15 @@ export function planModel(
       `hiddenSize ${hiddenSize} must be a multiple of twice numHeads (${numHeads}); try hiddenSize ${Math.ceil(hiddenSize / (2 * numHeads)) * 2 * numHeads}.`,
     );
   }
-  // Larger models want smaller steps: the rate falls with the width (Yang et al. 2022, "Tensor programs V").
-  const learningRate = 4e-3 * Math.min(1, 128 / hiddenSize);
+  const contextLength = overrides.contextLength ?? CONTEXT_LENGTH;
+  const batchSize = overrides.batchSize ?? size.batchSize;
+  // Larger models want smaller steps: the rate falls with the width (Yang et al. 2022, "Tensor programs V"). Larger
+  // batches allow larger ones, by the root of their size (Malladi et al. 2022).
+  const learningRate =
+    LEARNING_RATE.at *
+    Math.min(1, LEARNING_RATE.width / hiddenSize) *
+    Math.sqrt(Math.max(1, (batchSize * contextLength) / LEARNING_RATE.batchTokens));
+  const optimizer = { ...DEFAULT_OPTIMIZER, name: 'muon', learningRate } as const;
   const settings = {
     seed: 1,
     vocabSize: VOCAB_SIZE,
@@ -87,16 +113,17 @@ export function planModel(
     numHeads,
     numKvHeads: numHeads,
     intermediateSize: intermediateSizeOf(hiddenSize),
-    contextLength: CONTEXT_LENGTH,
-    batchSize: BATCH_SIZE,
-    pretrainOptimizer: { ...DEFAULT_OPTIMIZER, name: 'muon', learningRate },
-    sftOptimizer: { ...DEFAULT_OPTIMIZER, name: 'muon', learningRate },
+    contextLength,
+    batchSize,
+    pretrainOptimizer: { ...optimizer, ...pretrainOptimizer },
+    sftOptimizer: { ...optimizer, ...sftOptimizer },
     pretrainSchedule: {
       kind: 'warmup-stable-decay',
       warmupSteps: 30,
       decayShare: 0.2,
       finalShare: 0.7,
       decay: 'linear',
+      ...pretrainSchedule,
     },
     sftSchedule: {
       kind: 'warmup-stable-decay',
@@ -104,11 +131,12 @@ export function planModel(
       decayShare: 0.6,
       finalShare: 0,
       decay: 'linear',
+      ...sftSchedule,
     },
     clipNorm: 1,
     unknownShare: 0.25,
     proseShare: PROSE_SHARE,
-    ...overrides,
+    ...single,
   } as const;
   if (settings.numHeads % settings.numKvHeads !== 0) {
     throw new ConfigError(
@@ -120,34 +148,65 @@ export function planModel(
   return settings;
 }
 
-function intermediateSizeOf(hiddenSize: number): number {
-  return Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE;
-}
-
-function withoutUndefined(settings: Partial<RecipeSettings>): Partial<RecipeSettings> {
+function withoutUndefined(settings: RecipeOverrides): RecipeOverrides {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
-/** Depth grows with width as in the table above; width is searched in steps of 32 for the count asked for. */
-function sizeForParameters(params: number): { hiddenSize: number; numLayers: number; numHeads: number } {
-  if (!(params >= 50_000 && params <= LIMITS.maxParameters)) {
-    throw new ConfigError(`params must be between 50000 and ${LIMITS.maxParameters}, got ${params}.`);
+/**
+ * The shape that is asked for, or the one with the lowest expected loss after pre-training, and its batch. A width
+ * given by hand leaves nothing to choose but the batch.
+ */
+function sizeFor(
+  dial: Dial,
+  overrides: RecipeOverrides,
+  context: PlanContext,
+): ModelShape & { readonly batchSize: number } {
+  const request = planRequest(dial, overrides, context);
+  const { hiddenSize, numLayers } = overrides;
+  if (dial.params === undefined && hiddenSize === undefined) {
+    const { chosen } = chooseSize(request);
+    return { ...chosen.shape, batchSize: chosen.batchSize };
   }
-  let best = { hiddenSize: 32, numLayers: 2, numHeads: 1 };
-  let bestMiss = Number.POSITIVE_INFINITY;
-  for (let hiddenSize = 32; hiddenSize <= 2048; hiddenSize += 32) {
-    const numLayers = Math.max(2, Math.round(hiddenSize / 32));
-    const numHeads = hiddenSize / 32;
-    const intermediateSize = intermediateSizeOf(hiddenSize);
-    const count =
-      VOCAB_SIZE * hiddenSize + numLayers * (4 * hiddenSize ** 2 + 3 * hiddenSize * intermediateSize);
-    const miss = Math.abs(Math.log(count / params));
-    if (miss < bestMiss) {
-      bestMiss = miss;
-      best = { hiddenSize, numLayers: Math.min(numLayers, 48), numHeads };
-    }
-  }
-  return best;
+  const shape =
+    hiddenSize === undefined
+      ? shapeForParameters(dial.params!, request.vocabSize, PARAMETERS)
+      : shapeOfWidth(hiddenSize);
+  const { batchSize } = planSize({ ...shape, ...(numLayers !== undefined && { numLayers }) }, request)!;
+  return { ...shape, batchSize };
+}
+
+/** As the shapes of the plan, for any width: a layer and a head for every 32. */
+function shapeOfWidth(hiddenSize: number): ModelShape {
+  const numHeads = Math.max(1, Math.round(hiddenSize / 32));
+  return {
+    hiddenSize,
+    numLayers: Math.max(2, numHeads),
+    numHeads,
+    numKvHeads: numHeads,
+    intermediateSize: intermediateSizeOf(hiddenSize),
+  };
+}
+
+/** What is asked of `chooseSize` for pre-training. */
+export function planRequest(
+  dial: Dial,
+  overrides: RecipeOverrides = {},
+  context: PlanContext = {},
+): PlanRequest {
+  const share = context.pretrainShare ?? PRETRAIN_SHARE;
+  const seconds = dial.minutes * 60 * PLANNED_SHARE - USUAL_OVERHEAD_SECONDS;
+  const budget: TrainingBudget =
+    dial.flops === undefined ? { seconds: Math.max(1, seconds) * share } : { flops: dial.flops * share };
+  return {
+    budget,
+    machine: context.machine ?? NOMINAL_MACHINE,
+    data: context.law ?? UNKNOWN_TEXT,
+    ...(context.uniqueTokens !== undefined && { uniqueTokens: context.uniqueTokens }),
+    vocabSize: overrides.vocabSize ?? VOCAB_SIZE,
+    contextLength: overrides.contextLength ?? CONTEXT_LENGTH,
+    optimizer: overrides.pretrainOptimizer?.name ?? 'muon',
+    ...(overrides.batchSize !== undefined && { batchSize: overrides.batchSize }),
+  };
 }
 
 /** Steps of both training stages for the time (or FLOPs) given, from the measured time of one step. */
@@ -159,7 +218,7 @@ export function planSteps(
     numEvaluationQuestions: number;
     secondsSoFar: number;
   },
-  overrides: Partial<RecipeSettings> = {},
+  overrides: RecipeOverrides = {},
 ): { pretrainSteps: number; sftSteps: number; plannedSeconds: number } {
   const { secondsPerStep, flopsPerStep, numEvaluationQuestions, secondsSoFar } = measured;
   const overhead = FIXED_SECONDS + numEvaluationQuestions * SECONDS_PER_QUESTION;

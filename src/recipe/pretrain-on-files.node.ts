@@ -3,20 +3,24 @@
  * itself. The tokenizer is given; everything else follows from the shape, the steps (or minutes) and the seed.
  */
 import { resolve } from 'node:path';
+import { digest } from '../core/digest.node.ts';
 import { ConfigError } from '../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../core/events.ts';
 import { type TokenDataset, WindowBatches } from '../data/index.node.ts';
-import { numParameters } from '../model/config.ts';
+import { targetBytes } from '../evaluate/index.ts';
+import type { TransformerConfig } from '../model/config.ts';
 import { initializeWeights } from '../model/initialize.ts';
 import type { Device } from '../runtime/device.ts';
-import { measureSgemm } from '../runtime/index.ts';
+import { type DataLaw, textLaw } from '../scaling/plan/index.ts';
 import { loadTokenizer } from '../tokenizer/index.node.ts';
 import { formatTokenizerConfig, formatTokenizerJson, type Tokenizer } from '../tokenizer/index.ts';
+import { availableMemoryBytes } from './machine.node.ts';
 import { modelConfig, planModel } from './plan.ts';
-import type { RecipeSettings } from './recipe.ts';
+import { planNote, predictPretraining } from './predicted-loss.ts';
+import type { RecipeOverrides } from './recipe.ts';
 import { announceStages } from './stages/announce.ts';
 import { END_OF_TEXT } from './stages/fact-data.node.ts';
-import { measureStep } from './stages/measure-step.ts';
+import { planOnMachine } from './stages/plan-on-machine.ts';
 import { prepareTextSets } from './stages/text-data.node.ts';
 import { trainStage } from './stages/train-stage.node.ts';
 import { fileIdentity, TrainingFolder } from './training-folder.node.ts';
@@ -32,9 +36,11 @@ export interface PretrainOptions {
   readonly device: Device;
   /** Steps, or minutes of training to turn into steps by this machine's speed. */
   readonly length: { readonly steps: number } | { readonly minutes: number };
-  /** Number of parameters to aim at, 1,000,000 when left out. */
+  /** Number of parameters to aim at. Left out: the best size for the minutes, or 1,000,000 with steps. */
   readonly params?: number;
-  readonly settings?: Partial<RecipeSettings>;
+  /** A law fitted to this text (a sweep's law.json, read by `loadLaw`), for the size and the expected loss. */
+  readonly law?: DataLaw;
+  readonly settings?: RecipeOverrides;
   /** Share of documents kept aside, default 0.01; 0 for none. */
   readonly validationShare?: number;
   readonly textColumn?: string;
@@ -45,6 +51,8 @@ export interface PretrainOptions {
 
 const DEFAULT_PARAMETERS = 1_000_000;
 const PLAN_MINUTES = 5;
+type PlannedSettings = ReturnType<typeof planModel>;
+
 const STAGES = ['data', 'plan', 'pretrain'] as const;
 
 /** Throws ConfigError and DataError for what cannot be used, CancelledError (state saved) when stopped. */
@@ -56,22 +64,29 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
   const endOfTextId = endOfText(tokenizer);
   // What comes out continues text; it learns a chat format when it is finetuned on chats.
   const baseConfig = { ...tokenizerConfig, chatTemplate: null, eosToken: END_OF_TEXT };
-  const planned = planModel(
-    { minutes: PLAN_MINUTES, params: options.params ?? DEFAULT_PARAMETERS },
-    options.settings,
-  );
-  const config = {
-    ...modelConfig(planned, { vocabSize: tokenizer.vocabSize, endOfTextId, endOfTurnId: endOfTextId }),
-    eosTokenIds: [endOfTextId],
+  const { vocabSize } = tokenizer;
+  const overrides = { ...options.settings, vocabSize };
+  const params = options.params ?? ('steps' in length ? DEFAULT_PARAMETERS : undefined);
+  const dial = {
+    minutes: 'minutes' in length ? length.minutes : PLAN_MINUTES,
+    ...(params !== undefined && { params }),
   };
+  const configOf = (settings: PlannedSettings): TransformerConfig => ({
+    ...modelConfig(settings, { vocabSize, endOfTextId, endOfTurnId: endOfTextId }),
+    eosTokenIds: [endOfTextId],
+  });
+  // Only what does not depend on the machine's speed: a folder belongs to what was asked for.
+  const { seed } = planModel(dial, overrides);
   const folder = await TrainingFolder.open(
     options.folder,
     {
       kind: 'pretrain',
       files: await Promise.all(options.files.map(fileIdentity)),
       tokenizer: resolve(options.tokenizer),
-      ...flat(planned),
+      ...flat(overrides),
       ...length,
+      params: params ?? null,
+      law: options.law ? digest(options.law.law) : null,
       validationShare,
       textColumn: textColumn ?? null,
     },
@@ -85,7 +100,7 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
         tokenizer,
         endOfTextId,
         validationShare,
-        seed: planned.seed,
+        seed,
         reader: textColumn === undefined ? {} : { textColumn },
         onEvent,
         ...(signal && { signal }),
@@ -93,27 +108,61 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
     ({ train }) => `${train.numTokens} tokens`,
   );
 
-  const shape = { batchSize: planned.batchSize, sequenceLength: planned.contextLength, seed: planned.seed };
-  const batches = new WindowBatches(sets.train, { ...shape, documentSegments: true });
-  const validation = sets.validation && windowsOrNone(sets.validation, shape, onEvent);
-  const { peakGflops, numSteps } = await stage(
+  const batchesOf = ({ batchSize, contextLength }: PlannedSettings) =>
+    new WindowBatches(sets.train, {
+      batchSize,
+      sequenceLength: contextLength,
+      seed,
+      documentSegments: true,
+    });
+  const uniqueTokens = sets.train.numTokens;
+  const law = options.law ?? textLaw(bytesPerToken(tokenizer, sets.train));
+  const decided = await stage(
     'plan',
-    async () => ({
-      peakGflops: await measureSgemm(device),
-      numSteps: await folder.numSteps(async () => {
-        if ('steps' in length) return length.steps;
-        const { secondsPerStep } = await measureStep(
+    () =>
+      folder.decide(async () => {
+        const { settings, machine, measured } = await planOnMachine({
           device,
-          config,
-          batches,
-          planned.pretrainOptimizer,
-          signal,
+          plan: (onMachine) =>
+            planModel(dial, overrides, { machine: onMachine, law, uniqueTokens, pretrainShare: 1 }),
+          config: configOf,
+          batches: batchesOf,
+          memoryBytes: availableMemoryBytes(),
+          ...(signal && { signal }),
+        });
+        const numSteps =
+          'steps' in length
+            ? length.steps
+            : Math.max(1, Math.floor((length.minutes * 60) / measured.secondsPerStep));
+        const predictedLoss = predictPretraining(
+          law,
+          { ...settings, pretrainSteps: numSteps },
+          configOf(settings),
+          uniqueTokens,
         );
-        return Math.max(1, Math.floor((length.minutes * 60) / secondsPerStep));
+        return {
+          settings,
+          numSteps,
+          peakGflops: machine.gflops,
+          plannedSeconds: numSteps * measured.secondsPerStep,
+          predictedLoss,
+        };
       }),
-    }),
-    (plan) => `${numParameters(config)} parameters, ${plan.numSteps} steps`,
+    ({ settings, numSteps, predictedLoss }) =>
+      `${numSteps} steps, ${planNote({ ...settings, pretrainSteps: numSteps }, configOf(settings), predictedLoss)}`,
   );
+  const { settings: planned, numSteps, peakGflops } = decided;
+  // JSON knows no Infinity, which stands for no clipping.
+  const clipNorm = planned.clipNorm ?? Number.POSITIVE_INFINITY;
+  const config = configOf(planned);
+  const batches = batchesOf(planned);
+  const validation =
+    sets.validation &&
+    windowsOrNone(
+      sets.validation,
+      { batchSize: planned.batchSize, sequenceLength: planned.contextLength, seed },
+      onEvent,
+    );
 
   const files = new Map([
     ['tokenizer.json', formatTokenizerJson(tokenizer)],
@@ -126,7 +175,7 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
       fingerprint: folder.fingerprint,
       device,
       config,
-      weights: () => initializeWeights(config, planned.seed),
+      weights: () => initializeWeights(config, seed),
       tokenizer,
       files,
       batches,
@@ -134,14 +183,15 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
       numSteps,
       optimizer: planned.pretrainOptimizer,
       schedule: planned.pretrainSchedule,
-      clipNorm: planned.clipNorm,
+      clipNorm,
       peakGflops,
       onEvent,
       ...(signal && { signal }),
       onResume: (step) => folder.cutMetrics(step),
       keepEvents: (events) => folder.appendMetrics(events),
     });
-    return saveOutcome(folder, config, files, numSteps, result);
+    const { plannedSeconds, predictedLoss } = decided;
+    return { ...(await saveOutcome(folder, config, files, numSteps, result)), plannedSeconds, predictedLoss };
   });
 }
 
@@ -153,6 +203,14 @@ function flat(settings: object): Record<string, string | number> {
       typeof value === 'number' ? value : JSON.stringify(value),
     ]),
   );
+}
+
+/** Of the first tokens; enough to tell prose from tables. */
+const SAMPLED_TOKENS = 20_000;
+
+function bytesPerToken(tokenizer: Tokenizer, dataset: TokenDataset): number {
+  const ids = dataset.readTokens(0, Math.min(dataset.numTokens, SAMPLED_TOKENS));
+  return targetBytes(tokenizer, ids, new Float32Array(ids.length).fill(1)) / ids.length;
 }
 
 function endOfText(tokenizer: Tokenizer): number {

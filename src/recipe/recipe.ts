@@ -3,6 +3,7 @@
  * from the time given and can be set by name. A recipe file exports one of these as its default.
  */
 import { ConfigError } from '../core/errors.ts';
+import type { DataLaw } from '../scaling/plan/index.ts';
 import type { OptimizerSettings } from '../train/optimizer.ts';
 import type { Schedule } from '../train/schedule.ts';
 import type { FactSource } from './facts/index.ts';
@@ -18,7 +19,9 @@ export interface Recipe {
   readonly prose?: readonly ProseSource[];
   /** The one dial: minutes for the whole run on this machine. */
   readonly minutes: number;
-  readonly settings?: Partial<RecipeSettings>;
+  readonly settings?: RecipeOverrides;
+  /** How the loss of pre-training on this recipe's data falls with size and tokens; own sweeps or none. */
+  readonly law?: DataLaw;
 }
 
 export interface RecipeSource extends FactSource {
@@ -48,6 +51,13 @@ export interface RecipeSettings {
   /** Share of the rows of each pre-training batch that are prose, where the recipe has any. */
   readonly proseShare: number;
 }
+
+type SettingsGroup = 'pretrainOptimizer' | 'sftOptimizer' | 'pretrainSchedule' | 'sftSchedule';
+
+/** Settings that are given; of a group, the fields that are. The plan fills in the rest. */
+export type RecipeOverrides = Partial<Omit<RecipeSettings, SettingsGroup>> & {
+  readonly [Group in SettingsGroup]?: Partial<RecipeSettings[Group]>;
+};
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 

@@ -12,7 +12,8 @@ import { ConfigError, FormatError, messageOf, PlinthError } from '../core/errors
 import type { PlinthEvent } from '../core/events.ts';
 import { readJsonFile } from '../core/json-file.node.ts';
 import { MetricsLog } from './metrics-log.node.ts';
-import type { RecipeSettings } from './recipe.ts';
+import type { PredictedLoss } from './predicted-loss.ts';
+import type { RecipeOverrides, RecipeSettings } from './recipe.ts';
 
 /** What was asked for; a folder belongs to one request. */
 export interface RunRequest {
@@ -21,7 +22,7 @@ export interface RunRequest {
   readonly params?: number;
   readonly flops?: number;
   readonly device: string;
-  readonly overrides: Partial<RecipeSettings>;
+  readonly overrides: RecipeOverrides;
   /** Digest of the facts, so that edited data starts a new run. */
   readonly dataDigest: string;
 }
@@ -32,6 +33,8 @@ export interface ResolvedRun {
   readonly sgemmGflops: number;
   readonly secondsPerStep: number;
   readonly plannedSeconds: number;
+  /** Of the validation after pre-training. */
+  readonly predictedLoss?: PredictedLoss;
   /** The finetuning steps have been adjusted to the speed that pre-training had. */
   readonly settled?: boolean;
 }

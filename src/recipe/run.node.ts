@@ -13,12 +13,13 @@ import { createLanguageModel } from '../decode/onnx-language-model.ts';
 import { saveCheckpoint } from '../model/checkpoint.node.ts';
 import { initializeWeights, type Weights } from '../model/initialize.ts';
 import { nodeDeviceByName } from '../runtime/index.node.ts';
-import { measureSgemm } from '../runtime/index.ts';
+import { factsLaw } from '../scaling/plan/index.ts';
 import { chatMl } from '../tokenizer/index.ts';
 import { buildReport } from './build-report.node.ts';
 import { factStatistics, writeFacts } from './facts/index.ts';
 import { modelConfig, planModel, planSteps, settleFinetuning } from './plan.ts';
-import type { Recipe, RecipeSettings } from './recipe.ts';
+import { planNote, predictPretraining } from './predicted-loss.ts';
+import type { Recipe, RecipeOverrides, RecipeSettings } from './recipe.ts';
 import { renderReport } from './report/html.ts';
 import type { Report } from './report/report.ts';
 import { RunFolder, type RunRequest } from './run-folder.node.ts';
@@ -32,8 +33,8 @@ import {
   prepareTokenSets,
 } from './stages/fact-data.node.ts';
 import { measureProse } from './stages/measure-prose.ts';
-import { measureStep } from './stages/measure-step.ts';
 import { MixedBatches, rowsByShare } from './stages/mixed-batches.ts';
+import { planOnMachine } from './stages/plan-on-machine.ts';
 import { prepareProse, proseDigest, readProse } from './stages/prose-data.node.ts';
 import { type TrainStageOptions, trainStage } from './stages/train-stage.node.ts';
 
@@ -46,7 +47,7 @@ export interface RunOptions {
   readonly seed?: number;
   readonly device?: 'cpu' | 'webgpu' | 'cuda';
   readonly numThreads?: number;
-  readonly overrides?: Partial<RecipeSettings>;
+  readonly overrides?: RecipeOverrides;
   /** Measure time by operator. */
   readonly profile?: boolean;
   /** Seconds between checkpoints: what a kill can cost at most. 30 when left out. */
@@ -95,11 +96,12 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
     ...(options.params !== undefined && { params: options.params }),
     ...(options.flops !== undefined && { flops: options.flops }),
   };
-  const overrides: Partial<RecipeSettings> = {
+  const overrides: RecipeOverrides = {
     ...recipe.settings,
     ...options.overrides,
     ...(options.seed !== undefined && { seed: options.seed }),
   };
+  // What data need (seed, vocabulary, shares) does not depend on the machine; sizes are planned once it is measured.
   const plannedNow = planModel(dial, overrides);
   const sources = await recipe.sources();
   const proseSources = plannedNow.proseShare > 0 ? (recipe.prose ?? []) : [];
@@ -184,36 +186,53 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       request.device,
       options.numThreads ? { numThreads: options.numThreads } : {},
     );
-    const config = modelConfig(planned, {
+    const tokenIds = {
       vocabSize: tokenizer.vocabSize,
       endOfTextId: tokenizer.specialTokens.get(END_OF_TEXT)!,
       endOfTurnId: tokenizer.specialTokens.get(END_OF_TURN)!,
-    });
-    const shape = { batchSize: planned.batchSize, sequenceLength: planned.contextLength, seed: planned.seed };
-    const padId = config.padTokenId!;
-    const windows = pretrainBatches(sets, planned.proseShare, shape);
-    const chats = new ConversationBatches(sets.sft, { ...shape, padId });
-
+    };
     const numEvaluationQuestions =
       corpus.evaluation.heldOutPhrasing.length + corpus.evaluation.unknown.length;
     const { settings, sgemmGflops, secondsPerStep } = await stage('plan', async () => {
       if (folder.resolved) return folder.resolved;
-      const measuredGflops = await measureSgemm(device);
-      const measured = await measureStep(device, config, windows, planned.pretrainOptimizer, signal);
+      const uniqueTokens = sets.pretrain.numTokens;
+      const law = recipe.law ?? factsLaw(uniqueTokens);
+      const {
+        settings: sized,
+        machine,
+        measured,
+      } = await planOnMachine({
+        device,
+        plan: (machine) => planModel(dial, overrides, { machine, law, uniqueTokens }),
+        config: (sizes) => modelConfig(sizes, tokenIds),
+        batches: (sizes) => pretrainBatches(sets, sizes.proseShare, batchShape(sizes)),
+        ...(signal && { signal }),
+      });
       const steps = planSteps(
         dial,
         { ...measured, numEvaluationQuestions, secondsSoFar: folder.seconds },
         overrides,
       );
       const { plannedSeconds: seconds, ...numSteps } = steps;
+      const all = { ...sized, ...numSteps };
+      const predictedLoss = predictPretraining(law, all, modelConfig(all, tokenIds), uniqueTokens);
       await folder.resolve({
-        settings: { ...planned, ...numSteps },
-        sgemmGflops: measuredGflops,
+        settings: all,
+        sgemmGflops: machine.gflops,
         secondsPerStep: measured.secondsPerStep,
         plannedSeconds: seconds,
+        predictedLoss,
+      });
+      onEvent({
+        type: 'note',
+        level: 'info',
+        message: planNote(all, modelConfig(all, tokenIds), predictedLoss),
       });
       return folder.resolved!;
     });
+    const config = modelConfig(settings, tokenIds);
+    const windows = pretrainBatches(sets, settings.proseShare, batchShape(settings));
+    const chats = new ConversationBatches(sets.sft, { ...batchShape(settings), padId: config.padTokenId! });
 
     const tokenizerFiles = await readFiles(folder.file('tokenizer'), [
       'tokenizer.json',
@@ -245,7 +264,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         fingerprint: digest({ request, settings: { ...settings, sftSteps: undefined }, stage: 'pretrain' }),
         weights: () => initializeWeights(config, settings.seed),
         batches: windows,
-        validation: new WindowBatches(sets.validation, { ...shape, documentSegments: true }),
+        validation: new WindowBatches(sets.validation, { ...batchShape(settings), documentSegments: true }),
         numSteps: settings.pretrainSteps,
         optimizer: settings.pretrainOptimizer,
         schedule: settings.pretrainSchedule,
@@ -341,6 +360,16 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
     }
   }
 }
+
+const batchShape = ({
+  batchSize,
+  contextLength,
+  seed,
+}: Pick<RecipeSettings, 'batchSize' | 'contextLength' | 'seed'>) => ({
+  batchSize,
+  sequenceLength: contextLength,
+  seed,
+});
 
 /** Windows of the facts, with rows of prose among them where there is any. */
 function pretrainBatches(

@@ -15,21 +15,26 @@ import { MetricsLog } from './metrics-log.node.ts';
 /** Flat, so that a difference can be named. */
 export type TrainingRequest = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
 
+/** What was decided when the training began, once: steps at least. */
+export interface TrainingDecision {
+  readonly numSteps: number;
+}
+
 interface Stored {
   request: TrainingRequest;
-  numSteps?: number;
+  decided?: TrainingDecision;
 }
 
 export class TrainingFolder {
   readonly path: string;
   readonly request: TrainingRequest;
   readonly #metrics: MetricsLog;
-  #numSteps: number | undefined;
+  #decided: TrainingDecision | undefined;
 
-  private constructor(path: string, request: TrainingRequest, numSteps: number | undefined) {
+  private constructor(path: string, request: TrainingRequest, decided: TrainingDecision | undefined) {
     this.path = path;
     this.request = request;
-    this.#numSteps = numSteps;
+    this.#decided = decided;
     this.#metrics = new MetricsLog(join(path, 'metrics.jsonl'));
   }
 
@@ -52,7 +57,7 @@ export class TrainingFolder {
         );
       }
     }
-    const opened = new TrainingFolder(folder, request, fresh ? undefined : stored?.numSteps);
+    const opened = new TrainingFolder(folder, request, fresh ? undefined : stored?.decided);
     if (!stored || fresh) await opened.#write();
     return opened;
   }
@@ -61,24 +66,29 @@ export class TrainingFolder {
     return join(this.path, ...parts);
   }
 
-  /** Identifies settings and number of steps; checkpoints carry it. */
+  /** Identifies what was asked for and what was decided; checkpoints carry it. */
   get fingerprint(): string {
-    return digest([this.request, this.#numSteps]);
+    return digest([this.request, this.#decided]);
   }
 
-  /** Fixed the first time, so that a resumed training ends where it was to end. */
-  async numSteps(decide: () => Promise<number> | number): Promise<number> {
-    if (this.#numSteps === undefined) {
-      this.#numSteps = await decide();
+  /**
+   * Fixed the first time, so that a resumed training ends where it was to end, whatever the machine's speed is then.
+   * What `make` returns must survive JSON.
+   */
+  async decide<Decision extends TrainingDecision>(
+    make: () => Promise<Decision> | Decision,
+  ): Promise<Decision> {
+    if (this.#decided === undefined) {
+      this.#decided = await make();
       await this.#write();
     }
-    return this.#numSteps;
+    return this.#decided as Decision;
   }
 
   async #write(): Promise<void> {
     const stored: Stored = {
       request: this.request,
-      ...(this.#numSteps !== undefined && { numSteps: this.#numSteps }),
+      ...(this.#decided && { decided: this.#decided }),
     };
     await writeFileAtomic(this.file('settings.json'), `${JSON.stringify(stored, null, 2)}\n`);
   }

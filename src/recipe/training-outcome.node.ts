@@ -1,6 +1,7 @@
 /** How a training that is not a recipe's run ends: the model is saved, and the figures are told. */
 import { type SaveCheckpointInput, saveCheckpoint } from '../model/checkpoint.node.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
+import type { PredictedLoss } from './predicted-loss.ts';
 import type { TrainStageResult } from './stages/train-stage.node.ts';
 import type { TrainingFolder } from './training-folder.node.ts';
 
@@ -13,6 +14,11 @@ export interface TrainingOutcome {
   readonly loss: number;
   readonly seconds: number;
   readonly tokensPerSecond: number;
+  /** On the texts kept aside, after the last step; absent without such texts. */
+  readonly validationLoss?: number;
+  /** Of pre-training: what the plan said before. */
+  readonly plannedSeconds?: number;
+  readonly predictedLoss?: PredictedLoss;
 }
 
 /** Saves the result as `model/` in the training's folder. */
@@ -21,7 +27,7 @@ export async function saveOutcome(
   config: TransformerConfig,
   files: NonNullable<SaveCheckpointInput['files']>,
   steps: number,
-  { weights, loss, seconds, tokensPerSecond }: TrainStageResult,
+  { weights, loss, seconds, tokensPerSecond, validation }: TrainStageResult,
 ): Promise<TrainingOutcome> {
   const modelFolder = folder.file('model');
   await saveCheckpoint(modelFolder, { config, weights, files, overwrite: true });
@@ -33,5 +39,6 @@ export async function saveOutcome(
     loss,
     seconds,
     tokensPerSecond,
+    ...(validation && { validationLoss: validation.loss }),
   };
 }

@@ -5,7 +5,7 @@ import type { Experiment } from '../../recipe/experiment/experiment.ts';
 import { listenForInterrupt } from '../interrupt.ts';
 import { shownPath } from '../model-folder.ts';
 import { openProgress } from '../progress/progress.ts';
-import { completeSettings, parseSettings } from '../settings-override.ts';
+import { parseSettings } from '../settings-override.ts';
 import type { RunFlags } from './run.ts';
 
 export async function runExperimentCommand(experiment: Experiment, flags: RunFlags): Promise<void> {
@@ -15,10 +15,7 @@ export async function runExperimentCommand(experiment: Experiment, flags: RunFla
     );
   }
   const params = flags.params === undefined ? {} : { params: flags.params };
-  const overrides = completeSettings(parseSettings(flags.set ?? []), experiment.settings ?? {}, {
-    minutes: flags.minutes ?? experiment.minutes,
-    ...params,
-  });
+  const overrides = parseSettings(flags.set ?? []);
   const { defaultExperimentFolder, runExperiment } = await import(
     '../../recipe/experiment/run-experiment.node.ts'
   );

@@ -73,7 +73,7 @@ export function runCommand(installation: Installation): Command {
 }
 
 async function run(name: string, flags: RunFlags, installation: Installation): Promise<void> {
-  const [{ loadRecipe }, { parseSettings, completeSettings }, { openProgress }] = await Promise.all([
+  const [{ loadRecipe }, { parseSettings }, { openProgress }] = await Promise.all([
     import('../load-recipe.ts'),
     import('../settings-override.ts'),
     import('../progress/progress.ts'),
@@ -90,15 +90,11 @@ async function run(name: string, flags: RunFlags, installation: Installation): P
       `--seeds is for experiments; "${recipe.name}" is a recipe. Give one --seed instead.`,
     );
   }
-  const settings = parseSettings(flags.set ?? []);
   const dial = {
     ...(flags.flops !== undefined && { flops: flags.flops }),
     ...(flags.params !== undefined && { params: flags.params }),
   };
-  const overrides = completeSettings(settings, recipe.settings ?? {}, {
-    minutes: flags.minutes ?? recipe.minutes,
-    ...dial,
-  });
+  const overrides = parseSettings(flags.set ?? []);
   const { defaultRunFolder, runRecipe } = await import('../../recipe/run.node.ts');
   const asked = {
     ...dial,

@@ -78,7 +78,7 @@ async function train(given: TrainFlags): Promise<void> {
   if (steps !== undefined && minutes !== undefined) {
     throw new PlinthError('usage', 'Give either --steps or --minutes, not both.');
   }
-  const [{ parseSettings, completeSettings }, { pretrainOnFiles }, { runTraining }] = await Promise.all([
+  const [{ parseSettings }, { pretrainOnFiles }, { runTraining }] = await Promise.all([
     import('../settings-override.ts'),
     import('../../recipe/pretrain-on-files.node.ts'),
     import('../training-command.ts'),
@@ -102,7 +102,7 @@ async function train(given: TrainFlags): Promise<void> {
       folder,
       length: steps === undefined ? { minutes: minutes ?? 5 } : { steps },
       params: dial.params,
-      settings: completeSettings(settings, {}, dial),
+      settings,
       ...(flags.validationShare !== undefined && { validationShare: flags.validationShare }),
       ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
       fresh: flags.fresh ?? false,

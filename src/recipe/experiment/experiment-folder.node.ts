@@ -9,7 +9,7 @@ import { removeStaleTemporaries, writeFileAtomic } from '../../core/atomic-file.
 import { digest } from '../../core/digest.node.ts';
 import { ConfigError, FormatError } from '../../core/errors.ts';
 import { readJsonFile } from '../../core/json-file.node.ts';
-import type { RecipeSettings } from '../recipe.ts';
+import type { RecipeOverrides } from '../recipe.ts';
 import type { ExperimentSettings } from './plan-experiment.ts';
 
 /** What was asked for. */
@@ -20,7 +20,7 @@ export interface ExperimentRequest {
   readonly numSeeds: number;
   readonly seed: number;
   readonly device: string;
-  readonly overrides: Partial<RecipeSettings>;
+  readonly overrides: RecipeOverrides;
   /** Digest of all texts, so that other texts begin a new experiment. */
   readonly dataDigest: string;
 }

@@ -5,7 +5,7 @@
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { Document } from '../../data/document.ts';
-import type { RecipeSettings } from '../recipe.ts';
+import type { RecipeOverrides } from '../recipe.ts';
 
 export interface Experiment {
   /** Name of the run's folder: letters, digits, '-' and '_'. */
@@ -18,7 +18,7 @@ export interface Experiment {
   /** Models for each arm, each from its own seed. */
   readonly numSeeds: number;
   /** Sizes and rates that hold for every arm. */
-  readonly settings?: Partial<RecipeSettings>;
+  readonly settings?: RecipeOverrides;
   /** Texts; a pure function of the seed, so that a resumed experiment finds the same ones. */
   readonly data: (options: { readonly seed: number }) => Promise<ExperimentData> | ExperimentData;
 }

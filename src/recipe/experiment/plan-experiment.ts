@@ -3,8 +3,9 @@
  * what makes arms comparable, so a machine that slows down makes an experiment late, never uneven. Pure functions.
  */
 import { ConfigError } from '../../core/errors.ts';
+import type { Machine } from '../../scaling/plan/index.ts';
 import { planModel } from '../plan.ts';
-import type { RecipeSettings } from '../recipe.ts';
+import type { RecipeOverrides, RecipeSettings } from '../recipe.ts';
 
 /** Seconds for texts, tokenizer, measuring and the report. */
 const FIXED_SECONDS = 20;
@@ -30,7 +31,8 @@ export interface ExperimentDial {
 export function planShape(
   dial: ExperimentDial,
   numModels: number,
-  overrides: Partial<RecipeSettings>,
+  overrides: RecipeOverrides,
+  machine?: Machine,
 ): ExperimentSettings {
   const useless = WITHOUT_EFFECT.find((name) => overrides[name] !== undefined);
   if (useless)
@@ -38,6 +40,7 @@ export function planShape(
   const { sftOptimizer, sftSchedule, unknownShare, proseShare, ...settings } = planModel(
     { ...dial, minutes: dial.minutes / numModels },
     overrides,
+    { pretrainShare: 1, ...(machine && { machine }) },
   );
   return settings;
 }

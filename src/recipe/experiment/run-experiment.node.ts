@@ -12,25 +12,24 @@ import { type EventSink, ignoreEvents } from '../../core/events.ts';
 import { readJsonFile } from '../../core/json-file.node.ts';
 import type { DocumentMeasurement } from '../../evaluate/index.ts';
 import { nodeDeviceByName } from '../../runtime/index.node.ts';
-import { measureSgemm } from '../../runtime/index.ts';
 import {
   DEFAULT_TOKENIZER_CONFIG,
   formatTokenizerConfig,
   formatTokenizerJson,
 } from '../../tokenizer/index.ts';
 import { modelConfig } from '../plan.ts';
-import type { RecipeSettings } from '../recipe.ts';
+import type { RecipeOverrides } from '../recipe.ts';
 import { announceStages } from '../stages/announce.ts';
 import { DocumentLoss } from '../stages/document-loss.ts';
 import { END_OF_TEXT } from '../stages/fact-data.node.ts';
-import { measureStep } from '../stages/measure-step.ts';
+import { planOnMachine } from '../stages/plan-on-machine.ts';
 import { buildExperimentReport } from './build-experiment-report.node.ts';
 import { checkExperimentData, checkNumSeeds, type Experiment } from './experiment.ts';
 import { ExperimentFolder, type ExperimentRequest } from './experiment-folder.node.ts';
 import type { ExperimentReport } from './experiment-report.ts';
 import { armBatches, numWindows, prepareTokens, sharedTokenizer } from './experiment-tokens.node.ts';
 import { renderExperimentReport } from './html-experiment.ts';
-import { planExperimentSteps, planShape } from './plan-experiment.ts';
+import { type ExperimentSettings, planExperimentSteps, planShape } from './plan-experiment.ts';
 import { type ModelResult, trainModel } from './train-model.node.ts';
 
 export interface ExperimentOptions {
@@ -43,7 +42,7 @@ export interface ExperimentOptions {
   readonly seed?: number;
   readonly device?: 'cpu' | 'webgpu' | 'cuda';
   readonly numThreads?: number;
-  readonly overrides?: Partial<RecipeSettings>;
+  readonly overrides?: RecipeOverrides;
   readonly checkpointSeconds?: number;
   readonly fresh?: boolean;
   readonly onEvent?: EventSink;
@@ -89,12 +88,13 @@ export async function runExperiment(
   };
   const numSeeds = options.numSeeds ?? experiment.numSeeds;
   checkNumSeeds(numSeeds);
-  const overrides: Partial<RecipeSettings> = { ...experiment.settings, ...options.overrides };
+  const overrides: RecipeOverrides = { ...experiment.settings, ...options.overrides };
   const seed = options.seed ?? overrides.seed ?? 1;
   const data = await experiment.data({ seed });
   checkExperimentData(data);
   const numModels = data.arms.length * numSeeds;
-  const shape = planShape(dial, numModels, overrides);
+  // The vocabulary does not depend on the machine; sizes are planned once it is measured.
+  const { vocabSize } = planShape(dial, numModels, overrides);
   const request: ExperimentRequest = {
     experiment: experiment.name,
     ...dial,
@@ -142,53 +142,59 @@ export async function runExperiment(
   };
 
   const tokenizer = await stage('tokenizer', () =>
-    sharedTokenizer(folder.file('tokenizer'), data, shape.vocabSize, onEvent),
+    sharedTokenizer(folder.file('tokenizer'), data, vocabSize, onEvent),
   );
   const endOfTextId = tokenizer.specialTokens.get(END_OF_TEXT)!;
-  const config = modelConfig(
-    {
-      ...shape,
-      sftOptimizer: shape.pretrainOptimizer,
-      sftSchedule: shape.pretrainSchedule,
-      unknownShare: 0,
-      proseShare: 0,
-    },
-    { vocabSize: tokenizer.vocabSize, endOfTextId, endOfTurnId: endOfTextId },
-  );
   const device = await nodeDeviceByName(
     request.device,
     options.numThreads ? { numThreads: options.numThreads } : {},
   );
   const tokens = prepareTokens(data.arms, tokenizer, endOfTextId);
-  const batchesFor = (arm: (typeof data.arms)[number], one: number) =>
-    armBatches(arm, tokens, { ...shape, seed: one });
+  const configOf = (shape: ExperimentSettings) =>
+    modelConfig(
+      {
+        ...shape,
+        sftOptimizer: shape.pretrainOptimizer,
+        sftSchedule: shape.pretrainSchedule,
+        unknownShare: 0,
+        proseShare: 0,
+      },
+      { vocabSize: tokenizer.vocabSize, endOfTextId, endOfTurnId: endOfTextId },
+    );
 
   const resolved = await stage('plan', async () => {
     if (folder.resolved) return folder.resolved;
-    const sgemmGflops = await measureSgemm(device);
-    const measured = await measureStep(
+    const {
+      settings: sized,
+      machine,
+      measured,
+    } = await planOnMachine({
       device,
-      config,
-      batchesFor(data.arms[0]!, seed),
-      shape.pretrainOptimizer,
-      signal,
-    );
-    const windows = numWindows(data.evaluations, tokenizer, shape.contextLength);
+      plan: (onMachine) => planShape(dial, numModels, overrides, onMachine),
+      config: configOf,
+      batches: (sizes) => armBatches(data.arms[0]!, tokens, { ...sizes, seed }),
+      ...(signal && { signal }),
+    });
+    const windows = numWindows(data.evaluations, tokenizer, sized.contextLength);
     const planned = planExperimentSteps(dial, {
       secondsPerStep: measured.secondsPerStep,
       secondsSoFar: folder.seconds,
       numModels,
       // In batches of training's size, for which the time of a step is known.
-      numEvaluationBatches: Math.ceil(windows / shape.batchSize),
+      numEvaluationBatches: Math.ceil(windows / sized.batchSize),
     });
     return folder.resolve({
       ...planned,
       numSteps: overrides.pretrainSteps ?? planned.numSteps,
       ...measured,
-      sgemmGflops,
-      settings: shape,
+      sgemmGflops: machine.gflops,
+      settings: sized,
     });
   });
+  const { settings: shape } = resolved;
+  const config = configOf(shape);
+  const batchesFor = (arm: (typeof data.arms)[number], one: number) =>
+    armBatches(arm, tokens, { ...shape, seed: one });
 
   const tokenizerConfig = { ...DEFAULT_TOKENIZER_CONFIG, chatTemplate: null, eosToken: END_OF_TEXT };
   const files = new Map([

@@ -3,7 +3,7 @@ import * as figures from './figures.ts';
 import { bitsTable } from './html-prose.ts';
 import { section, table } from './html-table.ts';
 import { type Markup, markup } from './markup.ts';
-import type { LossCurve, Report } from './report.ts';
+import type { LossCurve, Report, StageReport } from './report.ts';
 import { lossChart } from './svg-loss-chart.ts';
 
 export function trainingSection(report: Report): Markup {
@@ -40,6 +40,8 @@ function planTable({ plan, train }: Report): Markup {
     figures.duration(stage.seconds),
     figures.rate(stage.learningRate),
     figures.precise(stage.finalLoss),
+    predicted(stage),
+    figures.precise(stage.validationLoss),
   ]);
   const sum = (key: 'plannedSeconds' | 'seconds') =>
     plan.stages.reduce((total, stage) => total + stage[key], 0);
@@ -52,6 +54,8 @@ function planTable({ plan, train }: Report): Markup {
       { title: 'Took', kind: 'figure' },
       { title: 'Learning rate', kind: 'figure' },
       { title: 'Final loss', kind: 'figure' },
+      { title: 'Predicted', kind: 'figure' },
+      { title: 'Validation loss', kind: 'figure' },
     ],
     rows: [
       ...rows,
@@ -63,8 +67,17 @@ function planTable({ plan, train }: Report): Markup {
         figures.duration(sum('seconds')),
         '',
         figures.precise(train.finalLoss),
+        '',
+        '',
       ],
     ],
     hasTotal: true,
   });
+}
+
+/** What the plan said of the validation loss: 1.021 (0.970–1.072). */
+function predicted({ predictedLoss }: StageReport): string {
+  if (!predictedLoss) return '';
+  const { loss, interval } = predictedLoss;
+  return figures.precise(loss) + (interval ? ` (${figures.preciseInterval(interval)})` : '');
 }

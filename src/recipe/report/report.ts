@@ -37,6 +37,10 @@ export interface StageReport {
   readonly seconds: number;
   readonly finalLoss: number;
   readonly learningRate: number;
+  /** On the validation texts after the last step; absent for stages without validation. */
+  readonly validationLoss?: number;
+  /** What the plan said of `validationLoss`, and by which law. */
+  readonly predictedLoss?: { readonly loss: number; readonly interval?: Interval; readonly law: string };
 }
 
 export interface LossPoint {

@@ -33,6 +33,16 @@ export function reportSummary(report: Report): string {
       'Training',
       `${figures.whole(train.steps)} steps, ${figures.short(train.tokens)} tokens, ${figures.short(train.tokensPerSecond)} tokens/s, ${figures.percent(train.shareOfPeak)} of peak`,
     ],
+    ...plan.stages.flatMap(({ stage, validationLoss, predictedLoss }) =>
+      validationLoss === undefined || !predictedLoss
+        ? []
+        : [
+            [
+              `Loss after ${figures.words(stage)}`,
+              `${figures.precise(validationLoss)}   predicted ${figures.precise(predictedLoss.loss)}${predictedLoss.interval ? ` (${figures.preciseInterval(predictedLoss.interval)})` : ''}`,
+            ] as const,
+          ],
+    ),
     ['Time', `${figures.duration(report.wallSeconds)} (planned ${figures.duration(plan.plannedSeconds)})`],
   ];
   const width = Math.max(...rows.map(([name]) => [...name].length)) + 3;

@@ -2,7 +2,7 @@
  * One training stage of a run (pre-training or finetuning): resumes from its newest checkpoint, trains to its
  * last step with validation, checkpoints and metrics, and hands the weights on.
  */
-import type { EventSink, PlinthEvent } from '../../core/events.ts';
+import type { EventSink, PlinthEvent, ValidationEvent } from '../../core/events.ts';
 import type { BatchSource, TokenBatch } from '../../data/tokens/token-batch.ts';
 import { bitsPerByte, targetBytes } from '../../evaluate/index.ts';
 import type { SaveCheckpointInput } from '../../model/checkpoint.node.ts';
@@ -63,6 +63,8 @@ export interface TrainStageResult extends TrainResult {
   readonly weights: Weights;
   /** True when the stage had been finished before and nothing was trained. */
   readonly wasFinished: boolean;
+  /** The last one, after the last step. */
+  readonly validation?: { readonly loss: number; readonly bitsPerByte: number };
 }
 
 export async function trainStage(options: TrainStageOptions): Promise<TrainStageResult> {
@@ -89,8 +91,10 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
   }
   const objective = objectiveFor(config, batches);
   const pending: PlinthEvent[] = [];
+  let last: ValidationEvent | undefined;
   const onEvent: EventSink = (event) => {
     pending.push(event);
+    if (event.type === 'validation') last = event;
     options.onEvent(event);
   };
   const flush = async () => options.keepEvents?.(pending.splice(0));
@@ -154,7 +158,12 @@ export async function trainStage(options: TrainStageOptions): Promise<TrainStage
       });
     }
     await flush();
-    return { ...result, weights: await readState(state, 'parameter/'), wasFinished: false };
+    return {
+      ...result,
+      weights: await readState(state, 'parameter/'),
+      wasFinished: false,
+      ...(last && { validation: { loss: last.loss, bitsPerByte: last.bitsPerByte } }),
+    };
   } catch (error) {
     // What went wrong first is what must be told.
     await flush().catch(() => {});
