@@ -113,7 +113,7 @@ export function machine(options: {
     name,
     maker: '',
     released: '',
-    peakFlops: { fp32: checkNumber('The rate in FLOP/s', flopsPerSecond) },
+    peakFlops: { fp32: checkNumber('The peak in FLOP/s', flopsPerSecond) },
     memoryBytes: optional('The memory in bytes', memoryBytes),
     bandwidthBytesPerSecond: optional('The bandwidth in bytes per second', bandwidthBytesPerSecond),
     powerWatts: optional('The power in watts', powerWatts),
