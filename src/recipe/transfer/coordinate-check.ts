@@ -25,6 +25,8 @@ import {
 /** A slope of log mean|x| against log size below this counts as flat: a factor 1.23 over four times the size. */
 export const FLAT_SLOPE = 0.15;
 
+const BRANCHES: ReadonlySet<string> = new Set(['attention', 'mlp']);
+
 export interface CoordinateCheckOptions {
   readonly device: Device;
   readonly batches: BatchSource;
@@ -51,7 +53,10 @@ export interface CoordinatePoint {
 
 export interface CoordinateSeries {
   readonly parametrisation: Parametrisation;
-  /** `embedding`, `attention`, `mlp` (of the middle block), `stream 1/2`, `stream` (after the last block), `logits`. */
+  /**
+   * `embedding`, `attention` and `mlp` (of the middle block; over the width only), `stream 1/2`, `stream` (after the
+   * last block), `logits`.
+   */
   readonly layer: string;
   readonly points: readonly CoordinatePoint[];
   /** d log mean|x| / d log size by step from 0. */
@@ -99,6 +104,8 @@ export async function coordinateCheck(options: CoordinateCheckOptions): Promise<
       bySize.push(meanOf(values));
     }
     for (const layer of bySize[0]!.keys()) {
+      // One branch of many adds less the more there are; what counts over the depth is their sum.
+      if (axis === 'depth' && BRANCHES.has(layer)) continue;
       series.push(
         seriesOf(
           parametrisation,

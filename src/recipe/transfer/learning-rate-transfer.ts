@@ -18,7 +18,7 @@ import {
   type TransferFamily,
 } from './transfer-model.ts';
 
-/** A best rate that moves by less than this factor over all widths has transferred. */
+/** A best rate that moves by no more than this factor over all widths has transferred. */
 export const TRANSFER_FACTOR = 1.5;
 /** How far a sweep goes beyond the rates that were asked for, on either side, to enclose the lowest loss. */
 const MAX_EXTENSIONS = 4;
@@ -264,7 +264,7 @@ function verdictOf(parametrisation: Parametrisation, curves: readonly RateCurve[
     parametrisation,
     factor,
     shift: rates.at(-1)! / rates[0]!,
-    transfers: isKnown ? factor < TRANSFER_FACTOR : undefined,
+    transfers: isKnown ? factor <= TRANSFER_FACTOR : undefined,
     lossOfTransfer: Math.max(0, lossAt(largest.points, rates[0]!) - (largest.best?.loss ?? Number.NaN)),
   };
 }

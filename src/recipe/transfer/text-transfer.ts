@@ -1,7 +1,11 @@
 /** A transfer experiment as tables for the terminal. No colours, no control characters. */
 import * as figures from '../report/figures.ts';
 import type { CoordinateCheck } from './coordinate-check.ts';
-import type { LearningRateTransfer, TransferVerdict } from './learning-rate-transfer.ts';
+import {
+  type LearningRateTransfer,
+  TRANSFER_FACTOR,
+  type TransferVerdict,
+} from './learning-rate-transfer.ts';
 import { parametrisationName, powerOfTwo, type TransferReport } from './transfer-report.ts';
 
 export function transferSummary(report: TransferReport): string {
@@ -56,7 +60,7 @@ export function verdictSentence({ parametrisation, transfers, factor, shift }: T
     return `${name}: not known. A sweep ends before its loss rises again; widen --rates.`;
   }
   return transfers
-    ? `${name}: transfers. The best rates differ by a factor ${figures.rate(factor)} (below 1.5).`
+    ? `${name}: transfers. The best rates differ by a factor ${figures.rate(factor)} (at most ${TRANSFER_FACTOR}).`
     : `${name}: does not transfer. The best rates differ by a factor ${figures.rate(factor)}; the largest model wants ${figures.rate(shift)} times the smallest one's.`;
 }
 
