@@ -29,10 +29,10 @@ export function between(interval: Interval | undefined, format: (value: number) 
 }
 
 export const ROUNDING_NOTE =
-  "'hoffmann' and 'hoffmann-unrounded' are one fit, printed with two digits and with all of them: exponents that are rounded by a " +
-  "hundredth move tokens per parameter at 1e24 FLOPs from 59 to 93. Both contradict the same paper's rule of 20, which comes from its " +
-  "approaches 1 and 2 ('chinchilla-1', 'chinchilla-2'): the optimizer of that fit had stopped early. 'epoch' fits the same runs to the " +
-  'end and agrees with the rule (Besiroglu et al. 2024). Kaplan counted no embeddings and trained small models.';
+  "'hoffmann' and 'hoffmann-unrounded' are one fit, printed with two digits and with all of them: rounding beta from 0.2849 to 0.28 " +
+  'moves tokens per parameter at 5.76e23 FLOPs from 59 to 93. Both contradict the 20 tokens per parameter of the same paper, which come ' +
+  "from its approaches 1 and 2 ('chinchilla-1', 'chinchilla-2'): the optimizer of that fit stopped early. 'epoch' fits the same runs to " +
+  'the end and agrees with the 20 (Besiroglu et al. 2024). Kaplan counted no embeddings and trained small models.';
 
 export const ASSUMPTIONS =
   'Training FLOPs are 6 x parameters x tokens, without attention over the context; one pass over unique tokens. Losses are of the ' +

@@ -3,7 +3,7 @@
  * and marks as letters of their own, axes with round values. What the page shows as SVG (recipe/report/xy-chart.ts),
  * a terminal shows with this.
  */
-import { placeChart, type XyChart, type XySeries } from '../../recipe/report/xy-chart.ts';
+import { leftOutText, placeChart, type XyChart, type XySeries } from '../../recipe/report/xy-chart.ts';
 import { type Style, uncolored } from './style.ts';
 import { cutText, plainLine, textWidth } from './text-width.ts';
 
@@ -79,7 +79,7 @@ export function terminalXyChart(
   lines.push(style.dim(`${' '.repeat(margin + 2)}${labels}`));
   lines.push(style.dim(plainLine(chart.x.label).padStart(margin + 2 + width)));
   lines.push(...legend(series, letters, columns));
-  if (numLeftOut > 0) lines.push(`${numLeftOut} points without a place on these axes are left out.`);
+  if (numLeftOut > 0) lines.push(leftOutText(numLeftOut));
   return lines;
 }
 

@@ -6,7 +6,15 @@
  */
 import { type Markup, markup } from './markup.ts';
 import type { Scale } from './svg-scale.ts';
-import { type Hue, placeChart, summaryOf, type XyChart, type XyPoint, type XySeries } from './xy-chart.ts';
+import {
+  type Hue,
+  leftOutText,
+  placeChart,
+  summaryOf,
+  type XyChart,
+  type XyPoint,
+  type XySeries,
+} from './xy-chart.ts';
 
 const UNITS = 1000;
 const TOP = 26;
@@ -53,8 +61,8 @@ export function svgXyChart(chart: XyChart, { height = 280 }: SvgChartOptions = {
 ${yTicks}${xTicks}<line class="grid" x1="0" x2="100%" y1="${foot}" y2="${foot}"/>
 <text class="tick start" x="0" y="12">${chart.y.label}</text><text class="tick end" x="100%" y="${foot + 36}">${chart.x.label}</text>
 <svg y="${TOP}" width="100%" height="${height}" viewBox="0 0 ${UNITS} ${UNITS}" preserveAspectRatio="none" overflow="hidden">${paths}</svg>
-${dots}${endLabels(series, x, down)}
-</svg>${numLeftOut > 0 ? markup`<p class="note">${numLeftOut} points without a place on these axes are left out.</p>` : undefined}</figure>`;
+${dots}${endLabels(series, x, y, down)}
+</svg>${numLeftOut > 0 ? markup`<p class="note">${leftOutText(numLeftOut)}</p>` : undefined}</figure>`;
 }
 
 const percentOf = (share: number) => `${(share * 100).toFixed(2)}%`;
@@ -109,10 +117,15 @@ function dot(
 }
 
 /** Labels at the right ends of lines, pushed apart where they would overlap. */
-function endLabels(series: readonly XySeries[], x: Scale, down: (value: number) => number): Markup[] {
+function endLabels(
+  series: readonly XySeries[],
+  x: Scale,
+  y: Scale,
+  down: (value: number) => number,
+): Markup[] {
   const labels = series.flatMap(({ kind, points, endLabel, hue }) => {
     const last = points
-      .filter((point) => within(x.at(point.x)))
+      .filter((point) => within(x.at(point.x)) && within(y.at(point.y)))
       .reduce<XyPoint | undefined>((most, point) => (most && most.x > point.x ? most : point), undefined);
     return kind === 'line' && endLabel !== undefined && last
       ? [{ text: endLabel, hue, share: x.at(last.x), top: down(last.y) - 5 }]

@@ -90,3 +90,9 @@ export function summaryOf(chart: XyChart, { x, y, series }: PlacedChart): string
     `from ${x.label(x.low)} to ${x.label(x.high)}${names.length > 0 ? `, for ${names.join('; ')}` : ''}.`
   );
 }
+
+export function leftOutText(numLeftOut: number): string {
+  return numLeftOut === 1
+    ? '1 point has no place on these axes and is left out.'
+    : `${numLeftOut} points have no place on these axes and are left out.`;
+}
