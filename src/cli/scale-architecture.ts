@@ -7,6 +7,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { DataError, PlinthError } from '../core/errors.ts';
 import type { Architecture } from '../scaling/architecture/index.ts';
 
+/** More than there is text of any kind; keeps products of it finite. */
+const MAX_TOKENS = 1e30;
+
 export interface ArchitectureFlags {
   preset?: string;
   config?: string;
@@ -60,6 +63,17 @@ export function tokenLength(text: string): number {
   const value = match ? Number(match[1]) * scale : Number.NaN;
   if (!(Number.isSafeInteger(value) && value >= 1)) {
     throw new InvalidArgumentError('Expected a number of tokens, such as 2048, 256K (262144) or 1M.');
+  }
+  return value;
+}
+
+/** Numbers of training tokens: 300B, 1.4T, 5e11, 20000000. B, G, M, K and T are powers of ten. */
+export function tokenCount(text: string): number {
+  const match = /^(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([kmgbt])?$/i.exec(text.trim());
+  const scale = { k: 1e3, m: 1e6, g: 1e9, b: 1e9, t: 1e12 }[match?.[2]?.toLowerCase() ?? ''] ?? 1;
+  const value = match ? Number(match[1]) * scale : Number.NaN;
+  if (!(value >= 1 && value <= MAX_TOKENS)) {
+    throw new InvalidArgumentError('Expected a number of tokens, such as 300B, 1.4T or 5e11.');
   }
   return value;
 }

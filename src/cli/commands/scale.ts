@@ -2,7 +2,9 @@
 import { Command } from 'commander';
 import { costCommand } from './scale-cost.ts';
 import { fitCommand } from './scale-fit.ts';
+import { flopsCommand } from './scale-flops.ts';
 import { limitsCommand } from './scale-limits.ts';
+import { memoryCommand } from './scale-memory.ts';
 import { optimalCommand } from './scale-optimal.ts';
 import { paramsCommand } from './scale-params.ts';
 import { scaleSweepCommand } from './scale-sweep.ts';
@@ -16,6 +18,8 @@ export function scaleCommand(): Command {
     );
   const subcommands: Command[] = [
     paramsCommand(),
+    flopsCommand(),
+    memoryCommand(),
     costCommand(),
     limitsCommand(),
     optimalCommand(),

@@ -134,6 +134,12 @@ export class WeightList {
     return this;
   }
 
+  /** Shifts and other additive numbers that "no biases" means too. */
+  bias(name: string, ...shape: number[]): this {
+    this.#push(name, shape, 'bias');
+    return this;
+  }
+
   lookup(name: string, rows: number, width: number): this {
     this.#push(name, [rows, width], 'lookup');
     return this;

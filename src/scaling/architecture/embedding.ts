@@ -54,7 +54,7 @@ export class OutputHead extends WeightBlock {
     this.tied = options.tied;
     const list = new WeightList('head');
     if (!options.tied) list.linear('output head', vocabSize, width);
-    if (options.bias) list.vector('output head bias', vocabSize);
+    if (options.bias) list.bias('output head bias', vocabSize);
     this.weights = list.weights;
     this.#flops = options.tied ? 2 * vocabSize * width : 0;
     this.activations = keeps({ values: width });

@@ -20,7 +20,7 @@ export class Norm extends WeightBlock {
     super();
     const list = new WeightList('norm');
     if (kind !== 'plain') list.vector(`${name} scale`, width);
-    if (kind === 'layer') list.vector(`${name} shift`, width);
+    if (kind === 'layer') list.bias(`${name} shift`, width);
     this.description = NAMES[kind];
     this.weights = list.weights;
     // The input is kept (Korthikanti et al. 2022, section 4.1: 2sbh bytes for each of the two norms of a layer).

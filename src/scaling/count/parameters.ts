@@ -27,7 +27,7 @@ export interface ParameterCount {
   readonly sparsity: number;
   readonly byPart: Readonly<Record<Part, number>>;
   readonly activeByPart: Readonly<Record<Part, number>>;
-  /** Biases of linear layers and shifts are in their parts too; here their sum alone. */
+  /** Biases of linear layers and shifts of norms: in their parts too, here their sum alone. */
   readonly biases: number;
   readonly byLayer: readonly LayerParameters[];
 }
