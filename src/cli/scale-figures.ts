@@ -38,7 +38,8 @@ export const watts = (value: number): string => `${formatCount(value)}W`.replace
 export const kilowattHours = (value: number): string => watts(value * 1000).replace(/W$/, 'Wh');
 
 export function carbon(kilograms: number): string {
-  return kilograms >= 1000 ? `${formatCount(kilograms / 1000)} t CO2e` : `${threeDigits(kilograms)} kg CO2e`;
+  if (kilograms >= 1e9) return `${formatCount(kilograms / 1000)} t CO2e`;
+  return kilograms >= 1000 ? `${threeDigits(kilograms / 1000)} t CO2e` : `${threeDigits(kilograms)} kg CO2e`;
 }
 
 export const percent = (value: number): string => {

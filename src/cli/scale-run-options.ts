@@ -3,13 +3,15 @@ import { type Command, Option } from 'commander';
 import { PlinthError } from '../core/errors.ts';
 import type { NumberFormat, RunTerms } from '../scaling/cost/index.ts';
 import { notNegative, positiveInteger, quantity, share } from './option-values.ts';
+import { type ArchitectureFlags, addArchitectureOptions } from './scale-architecture.ts';
+import type { WorkModel } from './scale-work-model.ts';
 
 /** As `quantity`, with B for a billion as in the names of models: 7B. */
 export function billions(text: string): number {
   return quantity(text.trim().replace(/(?<=\d\s*)b$/i, 'G'));
 }
 
-export interface WorkFlags {
+export interface WorkFlags extends ArchitectureFlags {
   flops?: number;
   params?: number;
   tokens?: number;
@@ -30,9 +32,9 @@ export interface TermFlags {
 }
 
 export function addWorkOptions(command: Command): Command {
-  return command
+  return addArchitectureOptions(command)
     .option('--flops <number>', 'compute of the whole run, such as 3.14e23', billions)
-    .option('--params <number>', 'parameters that a token uses, such as 175B; with --tokens', billions)
+    .option('--params <number>', 'parameters that a token uses, such as 175B', billions)
     .option('--tokens <number>', 'training tokens, such as 300B or 1.4T', billions);
 }
 
@@ -77,13 +79,6 @@ export interface Work {
   readonly params?: number;
   readonly tokens?: number;
   /** How the FLOPs were found, for people. */
-  readonly rule: string;
-}
-
-/** Parameters and FLOPs per training token of the architecture that was named, if one was. */
-export interface WorkModel {
-  readonly params: number;
-  readonly flopsPerToken: number;
   readonly rule: string;
 }
 

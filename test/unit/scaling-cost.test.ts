@@ -180,6 +180,24 @@ describe('plinth scale cost', () => {
     expect(json.work).toMatchObject({ flops: 6 * 175e9 * 300e9, params: 175e9, tokens: 300e9 });
   });
 
+  test('--preset counts exactly, attention included, and names 6 N beside it', async () => {
+    const json = JSON.parse((await cli('--preset', 'gpt-3', '--tokens', '300B', '--json')).stdout);
+    // 6 N D is 3.143e23 for the 174,604,259,328 parameters; attention over 2048 tokens adds 2.8 %.
+    expect(json.work.flops / (6 * 174_604_259_328 * 300e9)).toBeCloseTo(1.027, 2);
+    expect(json.work.params).toBe(174_604_259_328);
+    expect(json.work.rule).toContain('6 x parameters is 1.05e12');
+  });
+
+  test('--preset --serve takes the cache of the architecture: Llama 3 8B, 131,072 bytes a token', async () => {
+    const serving = async (...args: string[]) =>
+      JSON.parse((await cli('--serve', '--batch', '8', '--context', '8192', ...args, '--json')).stdout)
+        .serving;
+    const preset = await serving('--preset', 'llama-3-8b');
+    expect(preset.neededBytes).toBe(2 * 8_030_261_248 + 8 * 8192 * 131_072);
+    const byHand = await serving('--params', '8030261248', '--cache-bytes', '131072');
+    expect(byHand.tokensPerSecond.typical).toBeCloseTo(preset.tokensPerSecond.typical, 6);
+  });
+
   test('--example gpt-3 shows both readings to the cent and says why they differ', async () => {
     const { stdout } = await cli('--example', 'gpt-3');
     for (const text of [

@@ -1,7 +1,7 @@
 /** `plinth scale cost`: time, dollars, electricity and carbon of training and serving, on a table of accelerators. */
 import { Command, Option } from 'commander';
 import { PlinthError } from '../../core/errors.ts';
-import { notNegative, positiveInteger, quantity } from '../option-values.ts';
+import { notNegative, positiveInteger, quantity, wholeNumber } from '../option-values.ts';
 import {
   addTermOptions,
   addWorkOptions,
@@ -10,9 +10,9 @@ import {
   termsOf,
   type Work,
   type WorkFlags,
-  type WorkModel,
   workOf,
 } from '../scale-run-options.ts';
+import { type WorkModel, workModelFromFlags } from '../scale-work-model.ts';
 
 interface CostFlags extends WorkFlags, TermFlags {
   days?: number;
@@ -34,9 +34,10 @@ const HELP = `
 Examples:
   $ plinth scale cost --flops 3.14e23 --accelerator h100-sxm --count 256 --utilization 0.4
   $ plinth scale cost --params 7B --tokens 2T --count 1024 --region france
-  $ plinth scale cost --params 7B --tokens 140B --days 14
+  $ plinth scale cost --preset gpt-3 --tokens 300B --accelerator v100 --days 15
   $ plinth scale cost --dollars 100k --accelerator a100-80gb
   $ plinth scale cost --params 124M --tokens-per-second 180k --accelerator a100-40gb
+  $ plinth scale cost --preset llama-3-8b --serve --batch 32 --context 8192
   $ plinth scale cost --params 8B --serve --batch 32 --context 4096 --cache-bytes 131072
   $ plinth scale cost --params 10M --tokens 200M --accelerator cpu --peak 100G --power-watts 65 --price 0
   $ plinth scale cost --list
@@ -58,7 +59,7 @@ export function costCommand(): Command {
     )
     .option('--serve', 'the price of generating tokens with the trained model')
     .option('--batch <number>', 'with --serve: sequences decoded together', positiveInteger, 1)
-    .option('--context <tokens>', 'with --serve: tokens in the cache of each', notNegative, 2048)
+    .option('--context <tokens>', 'with --serve: tokens in the cache of each', wholeNumber, 2048)
     .option('--total-params <number>', 'with --serve: all parameters, in a mixture of experts', billions)
     .option('--weight-bits <number>', 'with --serve: of a stored parameter', quantity, 16)
     .option('--cache-bytes <number>', 'with --serve: keys and values of one token', notNegative)
@@ -102,17 +103,18 @@ async function page(flags: CostFlags): Promise<Result> {
 }
 
 async function costOfWork(flags: CostFlags): Promise<Result> {
-  const work = workOf(flags);
+  const model = await workModelFromFlags(flags);
+  const work = workOf(flags, model);
   const asked = [
     ...(flags.dollars === undefined ? [] : [await budget(flags)]),
     ...(work === undefined ? [] : [await training(flags, work)]),
-    ...(flags.tokensPerSecond === undefined ? [] : [await utilization(flags)]),
-    ...(flags.serve ? [await serving(flags)] : []),
+    ...(flags.tokensPerSecond === undefined ? [] : [await utilization(flags, model)]),
+    ...(flags.serve ? [await serving(flags, model)] : []),
   ];
   if (asked.length === 0) {
     throw new PlinthError(
       'usage',
-      'Say what to price: --flops, or --params and --tokens, or --dollars, --serve, --list. ' +
+      'Say what to price: --flops, or --params (--preset, --config, --model) and --tokens, or --dollars, --serve, --list. ' +
         'See "plinth scale cost --help".',
     );
   }
@@ -165,7 +167,7 @@ async function budget(flags: CostFlags): Promise<Result> {
   };
 }
 
-async function utilization(flags: CostFlags, model?: WorkModel): Promise<Result> {
+async function utilization(flags: CostFlags, model: WorkModel | undefined): Promise<Result> {
   const flopsPerToken = model?.flopsPerToken ?? (flags.params === undefined ? undefined : 6 * flags.params);
   if (flopsPerToken === undefined) {
     throw new PlinthError('usage', '--tokens-per-second needs the size of the model: --params or --preset.');
@@ -196,11 +198,18 @@ async function utilization(flags: CostFlags, model?: WorkModel): Promise<Result>
   };
 }
 
-async function serving(flags: CostFlags): Promise<Result> {
-  if (flags.params === undefined) {
-    throw new PlinthError('usage', '--serve needs the size of the model: --params or --preset.');
+async function serving(flags: CostFlags, model: WorkModel | undefined): Promise<Result> {
+  const params = model?.params ?? flags.params;
+  if (params === undefined) {
+    throw new PlinthError(
+      'usage',
+      '--serve needs the size of the model: --params, --preset, --config or --model.',
+    );
   }
-  if (flags.cacheBytes === undefined && flags.context > 0) {
+  if (model && flags.totalParams !== undefined) {
+    throw new PlinthError('usage', '--total-params goes with --params; an architecture says it itself.');
+  }
+  if (!model && flags.cacheBytes === undefined && flags.context > 0) {
     throw new PlinthError(
       'usage',
       '--serve with --params needs --cache-bytes, what one token of context takes (Llama 3 8B: 131072), or --context 0.',
@@ -210,15 +219,16 @@ async function serving(flags: CostFlags): Promise<Result> {
     import('../../scaling/cost/index.ts'),
     import('../scale-cost-text.ts'),
   ]);
-  const total = flags.totalParams ?? flags.params;
   const load = { batch: flags.batch, contextTokens: flags.context };
+  const at = model?.decodeAt(Math.max(1, flags.context));
+  const weightBytes = (numParams: number) => (numParams * flags.weightBits) / 8;
   const result = servingCost({
     ...termsOf(flags),
     ...load,
-    weightBytes: (total * flags.weightBits) / 8,
-    activeWeightBytes: (flags.params * flags.weightBits) / 8,
-    forwardFlopsPerToken: 2 * flags.params,
-    cacheBytesPerToken: flags.cacheBytes ?? 0,
+    weightBytes: weightBytes(model?.totalParams ?? flags.totalParams ?? params),
+    activeWeightBytes: weightBytes(params),
+    forwardFlopsPerToken: at?.flopsPerToken ?? 2 * params,
+    cacheBytesPerToken: flags.cacheBytes ?? (at && flags.context > 0 ? at.cacheBytes / flags.context : 0),
     ...(flags.count !== undefined && { numAccelerators: flags.count }),
   });
   return { json: { serving: { ...load, ...result } }, text: servingText(result, load) };

@@ -11,6 +11,7 @@ import {
   type WorkFlags,
   workOf,
 } from '../scale-run-options.ts';
+import { workModelFromFlags } from '../scale-work-model.ts';
 
 interface LimitFlags extends WorkFlags, TermFlags {
   days?: number;
@@ -110,15 +111,19 @@ async function limits(flags: LimitFlags): Promise<void> {
 
 /** The work, with the law's tokens where only FLOPs or parameters are given. Without any work only growth is shown. */
 async function workAndTokens(flags: LimitFlags) {
-  const given = workOf(flags);
+  const model = await workModelFromFlags(flags);
+  const given = workOf(flags, model);
+  const params = model?.params ?? flags.params;
   if (given?.tokens !== undefined) return { work: given, tokensRule: 'given' };
-  if (given === undefined && flags.params === undefined) return { work: undefined, tokensRule: '' };
+  if (given === undefined && params === undefined) return { work: undefined, tokensRule: '' };
   const { DEFAULT_LAW, namedLaw, optimalFor } = await import('../../scaling/laws/index.ts');
   const law = namedLaw(DEFAULT_LAW);
-  const optimum = optimalFor(law, given ? { flops: given.flops } : { params: flags.params! });
+  const optimum = optimalFor(law, given ? { flops: given.flops } : { params: params! });
   const tokensRule = `optimal by ${law.law.source}`;
-  const { params, tokens } = optimum;
   return given
-    ? { work: { ...given, params, tokens }, tokensRule }
-    : { work: { flops: optimum.flops, params, tokens, rule: '6 x parameters x optimal tokens' }, tokensRule };
+    ? { work: { ...given, params: optimum.params, tokens: optimum.tokens }, tokensRule }
+    : {
+        work: { ...workOf({ params: optimum.params, tokens: optimum.tokens })!, rule: 'optimal tokens' },
+        tokensRule,
+      };
 }
