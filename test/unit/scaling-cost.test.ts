@@ -252,6 +252,14 @@ describe('plinth scale cost', () => {
     [['--flops', '1e20', '--accelerator', 'h1000'], 1, 'is not in the table'],
     [['--flops', '1e20', '--pue', '0.5'], 1, 'PUE is 0.5'],
     [['--params', '1B', '--serve'], 2, '--cache-bytes'],
+    [
+      ['--flops', '1e20', '--batch', '4', '--weight-bits', '8'],
+      2,
+      '--batch, --weight-bits goes with --serve',
+    ],
+    [['--list', '--count', '8'], 2, '--list stands alone; leave out --count'],
+    [['--dollars', '1M', '--days', '3'], 2, '--days asks how many accelerators'],
+    [['--dollars', '100', '--accelerator', 'b200'], 1, 'give one (pricePerHour, --price)'],
   ])('%j ends with %i', async (args, code, message) => {
     const ended = await cli(...args);
     expect(ended.code).toBe(code);

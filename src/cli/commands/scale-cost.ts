@@ -19,10 +19,10 @@ interface CostFlags extends WorkFlags, TermFlags {
   dollars?: number;
   tokensPerSecond?: number;
   serve?: boolean;
-  batch: number;
-  context: number;
+  batch?: number;
+  context?: number;
   totalParams?: number;
-  weightBits: number;
+  weightBits?: number;
   cacheBytes?: number;
   list?: boolean;
   example?: string;
@@ -58,10 +58,10 @@ export function costCommand(): Command {
       quantity,
     )
     .option('--serve', 'the price of generating tokens with the trained model')
-    .option('--batch <number>', 'with --serve: sequences decoded together', positiveInteger, 1)
-    .option('--context <tokens>', 'with --serve: tokens in the cache of each', wholeNumber, 2048)
+    .option('--batch <number>', 'with --serve: sequences decoded together (default: 1)', positiveInteger)
+    .option('--context <tokens>', 'with --serve: tokens in the cache of each (default: 2048)', wholeNumber)
     .option('--total-params <number>', 'with --serve: all parameters, in a mixture of experts', billions)
-    .option('--weight-bits <number>', 'with --serve: of a stored parameter', quantity, 16)
+    .option('--weight-bits <number>', 'with --serve: of a stored parameter (default: 16)', quantity)
     .option('--cache-bytes <number>', 'with --serve: keys and values of one token', notNegative)
     .option('--list', 'the accelerators with dates, prices and sources')
     .addOption(new Option('--example <name>', 'a worked example, explained').choices(['gpt-3']))
@@ -74,8 +74,32 @@ async function cost(flags: CostFlags): Promise<void> {
   const wanted = [flags.list && '--list', flags.example && '--example', flags.published && '--published'];
   const pages = wanted.filter((name) => name !== undefined && name !== false);
   if (pages.length > 1) throw new PlinthError('usage', `Give one of ${pages.join(' and ')}, not both.`);
+  refuseUnused(flags, pages[0]);
   const result = pages.length === 1 ? await page(flags) : await costOfWork(flags);
   process.stdout.write(flags.json ? `${JSON.stringify(result.json)}\n` : result.text);
+}
+
+const SERVING_FLAGS = ['batch', 'context', 'totalParams', 'weightBits', 'cacheBytes'] as const;
+const PAGE_FLAGS = ['list', 'example', 'published', 'json'];
+
+/** An option that changes nothing is a mistake: it is refused. */
+function refuseUnused(flags: CostFlags, page: string | boolean | undefined): void {
+  const dashed = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  if (page !== undefined) {
+    const others = Object.keys(flags).filter((name) => !PAGE_FLAGS.includes(name));
+    if (others.length === 0) return;
+    throw new PlinthError('usage', `${page} stands alone; leave out ${others.map(dashed).join(', ')}.`);
+  }
+  const serving = SERVING_FLAGS.filter((name) => flags[name] !== undefined);
+  if (serving.length > 0 && !flags.serve) {
+    throw new PlinthError('usage', `${serving.map(dashed).join(', ')} goes with --serve.`);
+  }
+  if (flags.days !== undefined && flags.flops === undefined && flags.tokens === undefined) {
+    throw new PlinthError(
+      'usage',
+      '--days asks how many accelerators a run needs: say which run, by --flops or --tokens.',
+    );
+  }
 }
 
 interface Result {
@@ -200,6 +224,7 @@ async function utilization(flags: CostFlags, model: WorkModel | undefined): Prom
 
 async function serving(flags: CostFlags, model: WorkModel | undefined): Promise<Result> {
   const params = model?.params ?? flags.params;
+  const { batch = 1, context = 2048, weightBits = 16 } = flags;
   if (params === undefined) {
     throw new PlinthError(
       'usage',
@@ -209,7 +234,7 @@ async function serving(flags: CostFlags, model: WorkModel | undefined): Promise<
   if (model && flags.totalParams !== undefined) {
     throw new PlinthError('usage', '--total-params goes with --params; an architecture says it itself.');
   }
-  if (!model && flags.cacheBytes === undefined && flags.context > 0) {
+  if (!model && flags.cacheBytes === undefined && context > 0) {
     throw new PlinthError(
       'usage',
       '--serve with --params needs --cache-bytes, what one token of context takes (Llama 3 8B: 131072), or --context 0.',
@@ -219,16 +244,16 @@ async function serving(flags: CostFlags, model: WorkModel | undefined): Promise<
     import('../../scaling/cost/index.ts'),
     import('../scale-cost-text.ts'),
   ]);
-  const load = { batch: flags.batch, contextTokens: flags.context };
-  const at = model?.decodeAt(Math.max(1, flags.context));
-  const weightBytes = (numParams: number) => (numParams * flags.weightBits) / 8;
+  const load = { batch: batch, contextTokens: context };
+  const at = model?.decodeAt(Math.max(1, context));
+  const weightBytes = (numParams: number) => (numParams * weightBits) / 8;
   const result = servingCost({
     ...termsOf(flags),
     ...load,
     weightBytes: weightBytes(model?.totalParams ?? flags.totalParams ?? params),
     activeWeightBytes: weightBytes(params),
     forwardFlopsPerToken: at?.flopsPerToken ?? 2 * params,
-    cacheBytesPerToken: flags.cacheBytes ?? (at && flags.context > 0 ? at.cacheBytes / flags.context : 0),
+    cacheBytesPerToken: flags.cacheBytes ?? (at && context > 0 ? at.cacheBytes / context : 0),
     ...(flags.count !== undefined && { numAccelerators: flags.count }),
   });
   return { json: { serving: { ...load, ...result } }, text: servingText(result, load) };

@@ -31,7 +31,7 @@ export function flopsForDollars({ dollars, ...terms }: RunTerms & { dollars: num
   const { accelerator, peakFlops, utilization, pricePerHour } = resolveTerms(terms);
   if (!pricePerHour || pricePerHour.low === 0) {
     throw new ConfigError(
-      `What ${dollars} dollars buy needs a price above 0 for an hour of ${accelerator.name}: give pricePerHour.`,
+      `What ${dollars} dollars buy needs a price above 0 for an hour of ${accelerator.name}: give one (pricePerHour, --price).`,
     );
   }
   const budget = { low: dollars, typical: dollars, high: dollars };

@@ -41,7 +41,7 @@ export interface RunTerms {
   readonly accelerator?: Accelerator | string;
   /** Whose peak counts; default BF16, or what the chip has instead. */
   readonly format?: NumberFormat;
-  /** Dense peak of one accelerator in FLOP/s, instead of the table's. */
+  /** Dense peak of one accelerator in FLOP/s, instead of the table's; `format` then only names it. */
   readonly peakFlops?: number;
   /** Share of the peak, above 0 and up to 1. */
   readonly utilization?: number | Range;
@@ -160,9 +160,12 @@ export function resolveTerms(terms: RunTerms): ResolvedTerms {
   const peak =
     terms.peakFlops === undefined
       ? peakOf(accelerator, terms.format)
-      : { format: 'given' as const, flopsPerSecond: checkNumber('The peak in FLOP/s', terms.peakFlops) };
+      : {
+          format: terms.format ?? ('given' as const),
+          flopsPerSecond: checkNumber('The peak in FLOP/s', terms.peakFlops),
+        };
   assume(`dense peak (${peak.format})`, 'FLOP/s', peak.flopsPerSecond, null);
-  if (peak.format !== 'given') {
+  if (terms.peakFlops === undefined) {
     assumptions[0] = { ...assumptions[0]!, source: accelerator.source };
     if (terms.format === undefined && peak.format !== 'bf16') {
       notes.push(`${accelerator.name} has no BF16 peak; its ${peak.format.toUpperCase()} peak counts.`);
