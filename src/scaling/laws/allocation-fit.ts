@@ -109,10 +109,21 @@ export function fitEnvelope(
   const { seed = 0, numResamples = 1000 } = options;
   const samples = samplesOf(points);
   const numBins = Math.max(3, Math.min(options.numBins ?? 40, Math.floor(samples.length / 2)));
-  const profiles = envelopeOf(samples, numBins);
+  const logSizes = samples.map(({ logN }) => logN);
+  const ends: Interval = [Math.min(...logSizes), Math.max(...logSizes)];
+  const frontier = envelopeOf(samples, numBins);
+  const profiles = frontier.filter((one) => !isAtEnd(one, ends));
+  const leftOut = frontier
+    .filter((one) => isAtEnd(one, ends))
+    .map(({ flops }) => ({
+      flops,
+      numPoints: 1,
+      reason: 'the best size may lie outside the sizes that were trained',
+    }));
   if (profiles.length < 3) {
     throw new DataError(
-      `The lower envelope of ${points.length} points has ${profiles.length} runs; 3 are needed. Add runs (or steps along runs) at other FLOPs.`,
+      `The lower envelope of ${points.length} points has ${profiles.length} runs between the smallest and the largest size; 3 are needed. ` +
+        'Add runs (or steps along runs) of other sizes.',
     );
   }
   const random = new KeyedRandom(seed).fork('envelope');
@@ -122,10 +133,15 @@ export function fitEnvelope(
       envelopeOf(
         samples.map(() => samples[random.integer(draw++, samples.length)]!),
         numBins,
-      ),
+      ).filter((one) => !isAtEnd(one, ends)),
     ),
   );
-  return fitOf('envelope', profiles, [], lines);
+  return fitOf('envelope', profiles, leftOut, lines);
+}
+
+/** A smallest or largest size that wins says only that the best one is not inside. */
+function isAtEnd({ params }: ComputeProfile, [low, high]: Interval): boolean {
+  return Math.log(params) < low + 0.01 || Math.log(params) > high - 0.01;
 }
 
 function samplesOf(points: readonly ScalingPoint[]): Sample[] {

@@ -74,7 +74,15 @@ function residualDraw({ points, laws, residuals, numFree }: BootstrapInput, obje
   };
 }
 
-/** A fit with p constants shrinks residuals by about sqrt((n - p) / n). */
+/**
+ * How much wider than the residuals the scatter of runs is: a fit with p constants shrinks residuals by about
+ * sqrt((n - p) / n), and with few of them the scatter itself is uncertain, which Student's t over the normal
+ * distribution at 97.5 % allows for (Cornish & Fisher's expansion).
+ */
 export function widening(numPoints: number, numFree: number): number {
-  return Math.sqrt(numPoints / Math.max(1, numPoints - numFree));
+  const freedom = Math.max(1, numPoints - numFree);
+  const z = 1.959964;
+  const student =
+    z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom * freedom);
+  return (Math.sqrt(numPoints / freedom) * student) / z;
 }

@@ -78,9 +78,10 @@ function checkVaried(
   const numFree = Number(fixed[coefficient] === undefined) + Number(fixed[exponent] === undefined);
   const num = numDistinct(points.map((point) => point[key]));
   if (num >= numFree + 1) return;
-  const what = key === 'params' ? 'sizes' : 'numbers of tokens';
+  const one = key === 'params' ? 'size' : 'number of tokens';
+  const many = key === 'params' ? 'sizes' : 'numbers of tokens';
   throw new DataError(
-    `The points have ${num} different ${num === 1 ? what.replace(/s$/, '').replace('numbers', 'number') : what}; ` +
+    `The points have ${num} different ${num === 1 ? one : many}; ` +
       `${numFree + 1} are needed for ${coefficient} and ${exponent}. Add runs with other '${key}'` +
       `${num >= 2 ? `, or fix ${exponent}` : `, or fix both ${coefficient} and ${exponent} as another law has them`}.`,
   );

@@ -163,7 +163,7 @@ function descend(
     .map(({ unknowns }) => unknowns);
   const solved = solvedStarts(points, weights, fixed).map((start) => objective.unknownsOf(start));
   const ends = [...solved, ...grid]
-    .map((start) => minimise(objective, start))
+    .map((start) => minimise(objective, start, { tolerance: 1e-6 }))
     .filter(({ value }) => Number.isFinite(value))
     .sort((a, b) => a.value - b.value);
   const best = ends[0];
