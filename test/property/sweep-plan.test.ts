@@ -192,7 +192,7 @@ describe('planBranches', () => {
 
 test('the held-back size keeps its plan when there is time, and else shrinks but keeps shared token counts', () => {
   const plan = { ends: [244, 390, 625, 1000], schedule: SCHEDULE, numHeldOutTokens: 4096 };
-  const left = { secondsPerStep: 1, tokensPerStep: 4096 };
+  const left = { secondsPerStep: [0.4, 0.6], tokensPerStep: 4096 };
   expect(settleEnds(plan, { ...left, seconds: 5000 })).toBe(plan.ends);
   fc.assert(
     fc.property(fc.double({ min: 0, max: 5000, noNaN: true }), (seconds) => {

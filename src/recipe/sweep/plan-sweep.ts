@@ -4,7 +4,7 @@
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { Schedule } from '../../train/schedule.ts';
-import { branchStart, totalSteps } from './branches.ts';
+import { totalSteps } from './branches.ts';
 import { chooseLadder } from './ladder.ts';
 import type { SweepShape } from './sweep.ts';
 
@@ -18,8 +18,9 @@ export const SWEEP_RULES = {
   /** Steps of the longest training: below the first no ladder is planned, below the second no larger one is chosen. */
   minSteps: 40,
   minLargestSteps: 250,
-  /** Part of the budget that is planned for; the rest absorbs a machine that slows down. */
-  plannedShare: 0.94,
+  /** Part of the budget that is planned for, and that a machine that slows down may use. */
+  plannedShare: 0.92,
+  settledShare: 0.97,
   /** Seconds for the fit and the report. */
   finalSeconds: 8,
   /** Seconds of each size beside its steps: compiling, saving. */
@@ -30,7 +31,7 @@ export const SWEEP_RULES = {
   heldOutTokens: 131_072,
   minHeldOutTokens: 16_384,
   heldOutShare: 0.12,
-  /** How far the held-back size may be cut when the machine turns out slower than measured. */
+  /** How far token counts may be cut when the machine turns out slower than measured. */
   leastSettled: 0.4,
 } as const;
 
@@ -142,24 +143,41 @@ function heldOutTokensFor({
   return Math.min(numHeldOutTokens, Math.max(minHeldOutTokens, Math.min(heldOutTokens, affordable)));
 }
 
-/** The ends that fit into the time left for one size: the planned ones, or fewer tokens if it has become slow. */
+/** Seconds that a plan gives to one size. */
+export function plannedSecondsOf(
+  plan: Pick<BranchPlan, 'ends' | 'schedule' | 'numHeldOutTokens'>,
+  secondsPerStep: number,
+  tokensPerStep: number,
+): number {
+  const times = { secondsPerStep: [secondsPerStep], tokensPerStep };
+  return secondsOf(times, plan.schedule, plan.ends, plan.numHeldOutTokens);
+}
+
+/**
+ * The ends that fit into the time left for the sizes that are still to be trained: those planned, or fewer tokens when
+ * the machine has become slow. Never below `leastSettled` of the plan, even if that takes longer.
+ */
 export function settleEnds(
   plan: Pick<BranchPlan, 'ends' | 'schedule' | 'numHeldOutTokens'>,
-  left: { readonly seconds: number; readonly secondsPerStep: number; readonly tokensPerStep: number },
+  left: {
+    readonly seconds: number;
+    /** Of each remaining size, at the speed that the machine has now. */
+    readonly secondsPerStep: readonly number[];
+    readonly tokensPerStep: number;
+  },
 ): readonly number[] {
   const { ends, schedule, numHeldOutTokens } = plan;
-  const secondsFor = (some: readonly number[]) =>
-    secondsOf({ ...left, secondsPerStep: [left.secondsPerStep] }, schedule, some, numHeldOutTokens);
   const last = ends.at(-1)!;
-  if (secondsFor(ends) <= left.seconds) return ends;
-  // Token counts that the other sizes have too stay where they are; only the last one is cut.
-  for (let share = 0.99; share > SWEEP_RULES.leastSettled; share -= 0.01) {
+  const cut = (share: number): readonly number[] => {
     const end = Math.round(share * last);
-    const kept = [...ends.filter((one) => one < 0.9 * end && branchStart(schedule, one) < end), end];
-    if (secondsFor(kept) <= left.seconds) return kept;
+    // Token counts that the other sizes have too stay where they are; only the last one moves.
+    return share === 1 ? ends : [...ends.filter((one) => one < 0.9 * end), end];
+  };
+  for (let percent = 100; percent > 100 * SWEEP_RULES.leastSettled; percent--) {
+    const some = cut(percent / 100);
+    if (secondsOf(left, schedule, some, numHeldOutTokens) <= left.seconds) return some;
   }
-  const end = Math.round(SWEEP_RULES.leastSettled * last);
-  return [...ends.filter((one) => one < 0.9 * end), end];
+  return cut(SWEEP_RULES.leastSettled);
 }
 
 /** Measures a shape when asked; the same shape is asked for once. */

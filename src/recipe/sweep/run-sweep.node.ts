@@ -19,10 +19,10 @@ import { measureStep } from '../stages/measure-step.ts';
 import { fileIdentity } from '../training-folder.node.ts';
 import { buildSweepReport } from './build-sweep-report.node.ts';
 import { fitSweepLaw, predictHeldBack } from './extrapolate.ts';
-import { type HeldOutBatches, heldOutBatches } from './held-out.ts';
+import { heldOutBatches } from './held-out.ts';
 import { checkLadder, checkNumSizes, configOf, parameterCounts, plannedFor, sweepMenu } from './ladder.ts';
 import { formatLawFile } from './law-file.ts';
-import { measureLadder, planBranches, SWEEP_RULES, settleEnds } from './plan-sweep.ts';
+import { measureLadder, planBranches, plannedSecondsOf, SWEEP_RULES, settleEnds } from './plan-sweep.ts';
 import type { BatchShape, SweepPoint, SweepSettings, SweepShape, SweepTokens } from './sweep.ts';
 import { type ResolvedSweep, SweepFolder } from './sweep-folder.node.ts';
 import type { SweepReport } from './sweep-report.ts';
@@ -202,13 +202,37 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
     const secondsPerStep = trained.map((size) => size.secondsPerStep);
     const planned = planBranches({ ...budget(), secondsPerStep });
     const plannedSeconds = folder.seconds + planned.seconds + SWEEP_RULES.finalSeconds;
-    return { ...planned, sizes, numTrainTokens: tokens.numTokens, sgemmGflops, plannedSeconds };
+    return { ...planned, sizes, numTrainTokens: tokens.numTokens, sgemmGflops, plannedSeconds, settled: {} };
+  }
+
+  /** Decided once for each size, by the time that is left and the speed that the sizes before it had. */
+  async function endsOf(index: number): Promise<readonly number[]> {
+    const before = folder.resolved!.settled;
+    if (before[index]) return before[index];
+    const numTrained = trainLargest ? numSizes : numSizes - 1;
+    const ends = settleEnds(
+      { ...resolved, ends: before[index - 1] ?? resolved.ends },
+      {
+        seconds: minutes * 60 * SWEEP_RULES.settledShare - SWEEP_RULES.finalSeconds - folder.seconds,
+        secondsPerStep: slowed(resolved, await folder.points(), tokensPerStep).slice(index, numTrained),
+        tokensPerStep,
+      },
+    );
+    if (ends.at(-1)! < resolved.ends.at(-1)!) {
+      const message =
+        `The machine is slower than measured: sizes from this one on read ${ends.at(-1)! * tokensPerStep} tokens ` +
+        `instead of ${resolved.ends.at(-1)! * tokensPerStep}.`;
+      onEvent({ type: 'note', level: 'warning', message });
+    }
+    await folder.resolve({ ...folder.resolved!, settled: { ...before, [index]: ends } });
+    return ends;
   }
 
   /** Trains one rung and journals its points. */
-  async function train(index: number, name: string, ends: readonly number[]): Promise<void> {
+  async function train(index: number, name: string): Promise<void> {
     const size = resolved.sizes[index]!;
     const config = configFor(size.shape);
+    const ends = await endsOf(index);
     const done = (await folder.points()).filter((point) => point.size === index);
     await trainSize({
       stage: name,
@@ -258,7 +282,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
   for (const [i, name] of sizeStages.entries()) {
     await stage(
       name,
-      () => train(i, name, resolved.ends),
+      () => train(i, name),
       () => detailOf(resolved.sizes[i]!.shape),
     );
   }
@@ -276,25 +300,9 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
   if (trainLargest) {
     await stage(
       'largest size',
-      async () => train(numSizes - 1, 'largest size', await largestEnds()),
+      () => train(numSizes - 1, 'largest size'),
       () => detailOf(resolved.sizes.at(-1)!.shape),
     );
-  }
-
-  /** Decided once, by the time that is left and the speed that the sizes before had. */
-  async function largestEnds(): Promise<readonly number[]> {
-    if (folder.resolved?.largestEnds) return folder.resolved.largestEnds;
-    const left = minutes * 60 * 0.98 - SWEEP_RULES.finalSeconds - folder.seconds;
-    const secondsPerStep = resolved.sizes.at(-1)!.secondsPerStep;
-    const ends = settleEnds(resolved, { seconds: left, secondsPerStep, tokensPerStep });
-    if (ends !== resolved.ends) {
-      const message =
-        `The machine was slower than measured: the largest size reads ${ends.at(-1)! * tokensPerStep} tokens ` +
-        `instead of ${resolved.ends.at(-1)! * tokensPerStep}.`;
-      onEvent({ type: 'note', level: 'warning', message });
-    }
-    await folder.resolve({ ...folder.resolved!, largestEnds: ends });
-    return ends;
   }
 
   return stage('report', async () => {
@@ -310,28 +318,37 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
       points,
       heldOutFit,
       fit,
-      heldBack: heldBackOf(heldOutFit, points, folder.resolved!, heldOut),
+      heldBack: heldBackOf(heldOutFit, points),
       optimizers: resolved.sizes.map((size) => optimizerFor(size.shape)),
     });
     await writeSweepReport(folder, report);
     return { folder: folder.path, report, trained: true };
   });
 
-  function heldBackOf(
-    fit: LossLawFit,
-    points: readonly SweepPoint[],
-    plan: ResolvedSweep,
-    _: HeldOutBatches,
-  ) {
-    const ends = plan.largestEnds ?? plan.ends;
+  function heldBackOf(fit: LossLawFit, points: readonly SweepPoint[]) {
+    const ends = folder.resolved!.settled[numSizes - 1] ?? resolved.ends;
+    const tokenCounts = ends.map((end) => end * tokensPerStep);
     const actual = points.filter(({ size }) => size === numSizes - 1);
-    return predictHeldBack(
-      fit,
-      plan.sizes.at(-1)!,
-      ends.map((end) => end * tokensPerStep),
-      actual,
-    );
+    return predictHeldBack(fit, resolved.sizes.at(-1)!, tokenCounts, actual);
   }
+}
+
+/** Seconds of a step of each size, if the machine goes on as it did with the sizes that are finished. */
+function slowed(
+  { sizes, ...plan }: ResolvedSweep,
+  points: readonly SweepPoint[],
+  tokensPerStep: number,
+): number[] {
+  let [planned, taken] = [0, 0];
+  for (const [i, size] of sizes.entries()) {
+    const own = points.filter((point) => point.size === i);
+    if (own.length === 0) continue;
+    const ends = plan.settled[i] ?? plan.ends;
+    planned += plannedSecondsOf({ ...plan, ends }, size.secondsPerStep, tokensPerStep);
+    taken += own.reduce((sum, { seconds }) => sum + seconds, 0);
+  }
+  const factor = planned > 0 ? Math.max(1, taken / planned) : 1;
+  return sizes.map(({ secondsPerStep }) => secondsPerStep * factor);
 }
 
 const detailOf = ({ hiddenSize, numLayers }: SweepShape) => `${hiddenSize} wide, ${numLayers} layers`;

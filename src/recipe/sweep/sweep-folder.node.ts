@@ -25,8 +25,8 @@ export interface ResolvedSweep extends BranchPlan {
   readonly numTrainTokens: number;
   readonly sgemmGflops: number;
   readonly plannedSeconds: number;
-  /** Steps of the largest size, decided when its turn came. */
-  readonly largestEnds?: readonly number[];
+  /** Steps of each size, decided when its turn came: those planned, or fewer on a machine that had become slow. */
+  readonly settled: Readonly<Record<number, readonly number[]>>;
 }
 
 interface Stored {
