@@ -14,11 +14,49 @@ export const MAX_LAYERS = 10_000;
 
 /** Words in a key that tell that it may change how many weights there are. */
 const COUNTING_WORDS =
-  /(?:^|_)(?:adapter|audio|bias|biases|blocks?|buckets?|channels?|conv|cross|depth|dims?|embd|embed|embeddings?|experts?|expand|ffn|ffw|groups?|heads?|hidden|image|inner|intermediate|kernel|layers?|layernorm|lora|mamba|mlp|moe|n|norms?|num|rank|ratio|sinks|size|ssm|tied?|vision|width)(?:_|$)/;
+  /(?:^|_)(?:adapter|audio|bias|biases|blocks?|buckets?|channels?|conv|depth|dims?|experts?|expand|ffn|ffw|groups?|heads?|hidden|image|inner|intermediate|kernel|layers?|layernorm|lora|mamba|mlp|moe|n|norms?|num|rank|ratio|sinks|size|ssm|tied?|vision|width)(?:_|$)/;
 
-/** Keys of many configs that have such a word and change no count. */
-const HARMLESS_KEYS =
-  /eps(?:ilon)?$|drop(?:out)?|pdrop|rotary|rope|activation|_act$|initiali[sz]er|init_|_token(?:_id)?s?$|scal(?:e|ing)|ngram|^num_(?:beams|beam_groups|return_sequences|labels|logits_to_keep|assistant_tokens)$|^(?:n_ctx|chunk_size_feed_forward|gradient_checkpointing|norm_topk_prob|n_group|topk_group|num_expert_group|residual_in_fp32|fused_add_norm|fuse_norm|norm_first|rescale_\w+|use_mamba_kernels|max_window_layers|sliding_window_size|ep_size|mlp_only_layers|use_cache|tie_weights|embedding_multiplier|attention_multiplier|moe_router_\w+_coef|normalize_embeddings|norm_before_gate|use_associative_scan|pretraining_tp|layerdrop|encoder_layerdrop|decoder_layerdrop|time_step_\w+|tokenizer_class|problem_type|id2label|label2id|hidden_act|attention_softmax_in_fp32|apply_residual_connection_post_layernorm|normalize_before|normalize_embedding|add_final_layer_norm|add_bias_logits|static_position_embeddings|force_bos_token_to_be_generated|image_token_index|image_token_id|vision_config|audio_config|vision_start_token_id|mm_tokens_per_image|boi_token_index|eoi_token_index|torch_dtype|dtype|layer_norm_type|moe_aux_loss_coeff|aux_loss_alpha|router_aux_loss_coef|num_hidden_groups)$/;
+/** Of keys that are true or false only these say that there are weights or not; "use_..." others choose a way to run. */
+const WEIGHT_SWITCHES =
+  /(?:^|_)(?:adapter|bias|biases|experts?|gated?|layernorm|lora|moe|norms?|sinks|tied?|cross_attention)(?:_|$)/;
+
+/** Kinds of keys that have such words and change no count. */
+const HARMLESS_KINDS =
+  /eps(?:ilon)?$|drop(?:out)?|rotary|rope|activation|_act$|initiali[sz]er|init_|scal(?:e|ing)|ngram|_token(?:_id|_index)?s?$|_coef(?:f|ficient)?$|^time_step_|^rescale_|multiplier$|layerdrop$|^fuse|^tokenizer|^vision_(?:config|start|end)|^(?:audio|image)_/;
+
+/** Single keys of that sort: generation, training, ways to run, leftovers of conversions. */
+const HARMLESS_KEYS = new Set([
+  '_num_labels',
+  'add_final_layer_norm',
+  'apply_residual_connection_post_layernorm',
+  'chunk_size_feed_forward',
+  'ep_size',
+  'id2label',
+  'label2id',
+  'layer_norm_type',
+  'layer_switch',
+  'max_batch_size',
+  'max_window_layers',
+  'mlp_only_layers',
+  'mm_tokens_per_image',
+  'n_ctx',
+  'n_group',
+  'norm_before_gate',
+  'norm_first',
+  'norm_topk_prob',
+  'normalize_before',
+  'num_assistant_tokens',
+  'num_beam_groups',
+  'num_beams',
+  'num_expert_group',
+  'num_labels',
+  'num_logits_to_keep',
+  'num_return_sequences',
+  'order_of_interleaved_layers',
+  'original_max_position_embeddings',
+  'sliding_window_size',
+  'topk_group',
+]);
 
 export class ConfigReader {
   readonly object: JsonObject;
@@ -128,8 +166,7 @@ export class ConfigReader {
   /** @throws ConfigError naming the first key that sounds as if it changed the count and was not understood. */
   finish(modelType: string): void {
     for (const [key, value] of Object.entries(this.object)) {
-      if (this.#understood.has(key) || !COUNTING_WORDS.test(key) || HARMLESS_KEYS.test(key)) continue;
-      if (isOff(value)) continue;
+      if (this.#understood.has(key) || isHarmless(key, value)) continue;
       this.refuse(
         key,
         value,
@@ -139,7 +176,9 @@ export class ConfigReader {
   }
 }
 
-function isOff(value: unknown): boolean {
+function isHarmless(key: string, value: unknown): boolean {
   if (value === null || value === false || value === 0 || value === '') return true;
-  return typeof value === 'object' && Object.keys(value).length === 0;
+  if (typeof value === 'object' && Object.keys(value).length === 0) return true;
+  if (HARMLESS_KEYS.has(key) || HARMLESS_KINDS.test(key)) return true;
+  return !(value === true ? WEIGHT_SWITCHES : COUNTING_WORDS).test(key);
 }

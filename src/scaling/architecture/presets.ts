@@ -45,8 +45,8 @@ function plainName(name: string): string {
   return name
     .toLowerCase()
     .replace(/^.*\//, '')
-    .replace(/^meta-/, '')
-    .replace(/-(?:hf|base|instruct|chat|it|v0\.[1-3])$/, '')
+    .replace(/^meta[-_ ]/, '')
+    .replace(/[-_ ](?:hf|base|instruct|chat|it|v0\.[1-3])$/, '')
     .replace(/[^a-z0-9.]/g, '')
     .replaceAll(/(?<![0-9])\.|\.(?![0-9])/g, '');
 }
