@@ -11,6 +11,7 @@
  * Change the sheets in atlas-countries.ts and atlas-elements.ts, or the minutes below, and run it again.
  */
 import { defineRecipe } from '../src/recipe/recipe.ts';
+import { ATLAS_LAW } from '../src/scaling/index.ts';
 import { atlasFactSources } from './atlas-facts.ts';
 import { factbookProse } from './atlas-prose.ts';
 
@@ -27,4 +28,5 @@ export default defineRecipe({
   sources: () =>
     atlasFactSources().map((source) => ({ ...source, licence: licences[source.sheet.name] ?? 'unknown' })),
   prose: [factbookProse],
+  law: ATLAS_LAW,
 });

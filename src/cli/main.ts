@@ -8,6 +8,7 @@ import { chatCommand } from './commands/chat.ts';
 import { dataCommand } from './commands/data.ts';
 import { generateCommand } from './commands/generate.ts';
 import { newCommand } from './commands/new.ts';
+import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { scaleCommand } from './commands/scale.ts';
 import { sftCommand } from './commands/sft.ts';
@@ -42,6 +43,7 @@ export async function main(
     .addHelpText('after', EXAMPLES);
   for (const command of [
     runCommand(installation),
+    planCommand(installation),
     newCommand(),
     dataCommand(),
     trainCommand(),

@@ -45,7 +45,7 @@ const PARAMETERS = { min: 50_000, max: 500_000_000 } as const;
 const USUAL_OVERHEAD_SECONDS = 20;
 export const LIMITS = {
   maxMinutes: 7 * 24 * 60,
-  maxParameters: PARAMETERS.max,
+  parameters: PARAMETERS,
   maxSteps: 100_000_000,
 } as const;
 
@@ -54,6 +54,9 @@ export interface Dial {
   readonly params?: number;
   readonly flops?: number;
 }
+
+/** All settings but the steps, for which a step has to be timed. */
+export type PlannedSettings = Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'>;
 
 /** What is known of the machine and the data when a plan is made. */
 export interface PlanContext {
@@ -74,7 +77,7 @@ export function planModel(
   dial: Dial,
   given: RecipeOverrides = {},
   context: PlanContext = {},
-): Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'> {
+): PlannedSettings {
   const overrides = withoutUndefined(given);
   if (!(dial.minutes > 0 && dial.minutes <= LIMITS.maxMinutes)) {
     throw new ConfigError(
@@ -219,6 +222,7 @@ export function planSteps(
     secondsSoFar: number;
   },
   overrides: RecipeOverrides = {},
+  pretrainShare = PRETRAIN_SHARE,
 ): { pretrainSteps: number; sftSteps: number; plannedSeconds: number } {
   const { secondsPerStep, flopsPerStep, numEvaluationQuestions, secondsSoFar } = measured;
   const overhead = FIXED_SECONDS + numEvaluationQuestions * SECONDS_PER_QUESTION;
@@ -227,8 +231,11 @@ export function planSteps(
     dial.flops === undefined
       ? Math.floor(trainingSeconds / secondsPerStep)
       : Math.floor(dial.flops / flopsPerStep);
-  const pretrainSteps = overrides.pretrainSteps ?? Math.max(MIN_STEPS, Math.round(steps * PRETRAIN_SHARE));
-  const sftSteps = overrides.sftSteps ?? Math.max(MIN_STEPS, Math.round(steps * (1 - PRETRAIN_SHARE)));
+  const pretrainSteps = overrides.pretrainSteps ?? Math.max(MIN_STEPS, Math.round(steps * pretrainShare));
+  const sftSteps =
+    pretrainShare === 1
+      ? 0
+      : (overrides.sftSteps ?? Math.max(MIN_STEPS, Math.round(steps * (1 - pretrainShare))));
   if (!(pretrainSteps + sftSteps <= LIMITS.maxSteps)) {
     throw new ConfigError(
       `This budget is ${pretrainSteps + sftSteps} steps of ${secondsPerStep} s; the limit is ${LIMITS.maxSteps}. ` +
@@ -266,7 +273,7 @@ export function settleFinetuning(
 
 /** The model that the settings describe. `vocabSize` is what the tokenizer came out with. */
 export function modelConfig(
-  settings: Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'>,
+  settings: PlannedSettings,
   tokens: { vocabSize: number; endOfTextId: number; endOfTurnId: number },
 ): TransformerConfig {
   const config: TransformerConfig = {
@@ -290,9 +297,9 @@ export function modelConfig(
     initializerRange: 0.02,
   };
   const count = numParameters(config);
-  if (count > LIMITS.maxParameters) {
+  if (count > LIMITS.parameters.max) {
     throw new ConfigError(
-      `These sizes give ${count} parameters; the limit is ${LIMITS.maxParameters}. Lower hiddenSize or numLayers.`,
+      `These sizes give ${count} parameters; the limit is ${LIMITS.parameters.max}. Lower hiddenSize or numLayers.`,
     );
   }
   return config;

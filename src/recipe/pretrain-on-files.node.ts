@@ -15,7 +15,7 @@ import { type DataLaw, textLaw } from '../scaling/plan/index.ts';
 import { loadTokenizer } from '../tokenizer/index.node.ts';
 import { formatTokenizerConfig, formatTokenizerJson, type Tokenizer } from '../tokenizer/index.ts';
 import { availableMemoryBytes } from './machine.node.ts';
-import { modelConfig, planModel } from './plan.ts';
+import { modelConfig, type PlannedSettings, planModel } from './plan.ts';
 import { planNote, predictPretraining } from './predicted-loss.ts';
 import type { RecipeOverrides } from './recipe.ts';
 import { announceStages } from './stages/announce.ts';
@@ -51,8 +51,6 @@ export interface PretrainOptions {
 
 const DEFAULT_PARAMETERS = 1_000_000;
 const PLAN_MINUTES = 5;
-type PlannedSettings = ReturnType<typeof planModel>;
-
 const STAGES = ['data', 'plan', 'pretrain'] as const;
 
 /** Throws ConfigError and DataError for what cannot be used, CancelledError (state saved) when stopped. */

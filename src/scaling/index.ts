@@ -7,3 +7,4 @@ export * from './cost/index.ts';
 export * from './count/index.ts';
 export * from './laws/index.ts';
 export * from './limits/index.ts';
+export * from './plan/index.ts';

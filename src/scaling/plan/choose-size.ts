@@ -86,7 +86,7 @@ export function chooseSize(request: PlanRequest): ChosenPlan {
   for (const shape of shapes) {
     const plan = planSize(shape, request);
     if (plan === undefined) continue;
-    if (plan.memoryBytes > MEMORY_SHARE * (request.machine.memoryBytes ?? Number.POSITIVE_INFINITY)) {
+    if (plan.memoryBytes > memoryLimit(request.machine)) {
       numTooLarge++;
       continue;
     }
@@ -112,7 +112,8 @@ export function planSize(shape: ModelShape, request: PlanRequest): SizePlan | un
   const tokensWanted = tokensOf(shape, request, amount);
   if (!Number.isFinite(tokensWanted)) return undefined;
   // The batch depends on the tokens, and the time of a step on the batch.
-  const batchSize = request.batchSize ?? batchSizeFor(tokensWanted, contextLength);
+  const batchSize =
+    request.batchSize ?? largestBatch(shape, request, batchSizeFor(tokensWanted, contextLength));
   const step: StepShape = { ...request, batchSize };
   const seconds = secondsPerStep(shape, step, machine);
   const flops = stepFlops(shape, step).total;
@@ -138,6 +139,19 @@ export function planSize(shape: ModelShape, request: PlanRequest): SizePlan | un
     memoryBytes: stepMemoryBytes(shape, step),
     loss: expectedLoss(request.data, { ...amount, tokens }),
   };
+}
+
+/** The batch that is wanted, or less where memory is short; never less than what few tokens want. */
+function largestBatch(shape: ModelShape, request: PlanRequest, wanted: number): number {
+  const least = batchSizeFor(0, request.contextLength);
+  let batchSize = wanted;
+  const isTooLarge = () => stepMemoryBytes(shape, { ...request, batchSize }) > memoryLimit(request.machine);
+  while (batchSize > least && isTooLarge()) batchSize -= least;
+  return batchSize;
+}
+
+function memoryLimit({ memoryBytes }: Machine): number {
+  return MEMORY_SHARE * (memoryBytes ?? Number.POSITIVE_INFINITY);
 }
 
 /** Tokens that the budget pays for, before rounding to steps. */

@@ -17,8 +17,8 @@ export interface ModelShape {
 export const HEAD_DIM = 32;
 /** SwiGLU's inner size is 8/3 of the width (Shazeer 2020), rounded up to a multiple of this. */
 const INTERMEDIATE_MULTIPLE = 32;
-/** Depths that are considered: from 25 k to about 600 M parameters beside the vocabulary. */
-export const DEPTHS = { min: 1, max: 48 } as const;
+/** Depths that are considered: from 25 k to about 400 M parameters beside the vocabulary. */
+export const DEPTHS = { min: 1, max: 32 } as const;
 
 export function intermediateSizeOf(hiddenSize: number): number {
   return Math.ceil((hiddenSize * 8) / 3 / INTERMEDIATE_MULTIPLE) * INTERMEDIATE_MULTIPLE;
