@@ -25,8 +25,6 @@ import {
 /** A slope of log mean|x| against log size below this counts as flat: a factor 1.23 over four times the size. */
 export const FLAT_SLOPE = 0.15;
 
-const BRANCHES: ReadonlySet<string> = new Set(['attention', 'mlp']);
-
 export interface CoordinateCheckOptions {
   readonly device: Device;
   readonly batches: BatchSource;
@@ -54,8 +52,8 @@ export interface CoordinatePoint {
 export interface CoordinateSeries {
   readonly parametrisation: Parametrisation;
   /**
-   * `embedding`, `attention` and `mlp` (of the middle block; over the width only), `stream 1/2`, `stream` (after the
-   * last block), `logits`.
+   * `embedding`, `attention` and `mlp` (of the middle block; over the width only), `stream 1/2` (over the depth from
+   * 4 layers on), `stream` (after the last block), `logits`.
    */
   readonly layer: string;
   readonly points: readonly CoordinatePoint[];
@@ -104,8 +102,7 @@ export async function coordinateCheck(options: CoordinateCheckOptions): Promise<
       bySize.push(meanOf(values));
     }
     for (const layer of bySize[0]!.keys()) {
-      // One branch of many adds less the more there are; what counts over the depth is their sum.
-      if (axis === 'depth' && BRANCHES.has(layer)) continue;
+      if (axis === 'depth' && !isComparable(layer, depths)) continue;
       series.push(
         seriesOf(
           parametrisation,
@@ -124,6 +121,15 @@ export async function coordinateCheck(options: CoordinateCheckOptions): Promise<
     learningRate: optimizer.learningRate,
     series,
   };
+}
+
+/** Fewest blocks of which a half is more than the first one, which reads nothing but embeddings. */
+const LEAST_HALVED_DEPTH = 4;
+
+/** One branch of many adds less the more there are; what counts over the depth is their sum. */
+function isComparable(layer: string, depths: readonly number[]): boolean {
+  if (layer === 'stream 1/2') return Math.min(...depths) >= LEAST_HALVED_DEPTH;
+  return layer !== 'attention' && layer !== 'mlp';
 }
 
 interface StepValues {

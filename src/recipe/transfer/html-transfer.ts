@@ -7,7 +7,13 @@ import { svgXyChart } from '../report/svg-xy-chart.ts';
 import type { CoordinateCheck } from './coordinate-check.ts';
 import type { LearningRateTransfer, RateCurve } from './learning-rate-transfer.ts';
 import { checkVerdict, verdictSentence } from './text-transfer.ts';
-import { parametrisationName, powerOfTwo, type TransferReport } from './transfer-report.ts';
+import {
+  ofParametrisation,
+  parametrisationName,
+  parametrisationsOf,
+  powerOfTwo,
+  type TransferReport,
+} from './transfer-report.ts';
 
 export function renderTransferReport(report: TransferReport): string {
   const { transfer, checks } = report;
@@ -45,12 +51,7 @@ function rateSection({ curves, verdicts, widths, measure, numSteps, depth }: Lea
     'rates',
     'Learning rates',
     verdicts.map((verdict) => markup`<p>${verdictSentence(verdict)}</p>`),
-    verdicts.map(({ parametrisation }) =>
-      rateChart(
-        curves.filter((curve) => curve.parametrisation === parametrisation),
-        measure,
-      ),
-    ),
+    verdicts.map(({ parametrisation }) => rateChart(ofParametrisation(curves, parametrisation), measure)),
     table({
       caption: 'Best learning rate by width',
       columns: [
@@ -107,7 +108,7 @@ function rateChart(curves: readonly RateCurve[], measure: 'training' | 'validati
 }
 
 function checkSection({ axis, sizes, series, numSteps, learningRate, numSeeds }: CoordinateCheck): Markup {
-  const kinds = [...new Set(series.map(({ parametrisation }) => parametrisation))];
+  const kinds = parametrisationsOf(series);
   const hues = ['accent', 'second', 'good', 'quiet', 'text'] as const;
   const layers = [...new Set(series.map(({ layer }) => layer))];
   return section(
@@ -122,7 +123,7 @@ function checkSection({ axis, sizes, series, numSteps, learningRate, numSeeds }:
         { title: 'In all' },
       ],
       rows: kinds.map((kind) => {
-        const own = series.filter(({ parametrisation }) => parametrisation === kind);
+        const own = ofParametrisation(series, kind);
         return [
           parametrisationName(kind),
           ...own.map(({ slopes }) => slopes.at(-1)!.toFixed(2)),
@@ -140,8 +141,8 @@ function checkSection({ axis, sizes, series, numSteps, learningRate, numSeeds }:
             name: parametrisationName(kind),
             kind: 'line' as const,
             hue: hues[i % hues.length]!,
-            points: series
-              .find((one) => one.parametrisation === kind && one.layer === layer)!
+            points: ofParametrisation(series, kind)
+              .find((one) => one.layer === layer)!
               .points.map(({ size, meanAbsolute }) => ({ x: size, y: meanAbsolute.at(-1)! })),
           })),
         },

@@ -6,7 +6,13 @@ import {
   TRANSFER_FACTOR,
   type TransferVerdict,
 } from './learning-rate-transfer.ts';
-import { parametrisationName, powerOfTwo, type TransferReport } from './transfer-report.ts';
+import {
+  ofParametrisation,
+  parametrisationName,
+  parametrisationsOf,
+  powerOfTwo,
+  type TransferReport,
+} from './transfer-report.ts';
 
 export function transferSummary(report: TransferReport): string {
   const parts = [
@@ -32,7 +38,7 @@ function rateText({
   const rows = [
     ['', ...widths.map((width) => `width ${width}`), 'factor', 'at the smallest one’s rate'],
     ...verdicts.map((verdict) => {
-      const own = curves.filter(({ parametrisation }) => parametrisation === verdict.parametrisation);
+      const own = ofParametrisation(curves, verdict.parametrisation);
       return [
         parametrisationName(verdict.parametrisation),
         ...own.map(({ best }) =>
@@ -65,12 +71,12 @@ export function verdictSentence({ parametrisation, transfers, factor, shift }: T
 }
 
 function checkText({ axis, sizes, series, numSteps, numSeeds, learningRate }: CoordinateCheck): string {
-  const kinds = [...new Set(series.map(({ parametrisation }) => parametrisation))];
+  const kinds = parametrisationsOf(series);
   const layers = [...new Set(series.map(({ layer }) => layer))];
   const rows = [
     ['', ...layers, ''],
     ...kinds.map((kind) => {
-      const own = series.filter(({ parametrisation }) => parametrisation === kind);
+      const own = ofParametrisation(series, kind);
       return [
         parametrisationName(kind),
         ...own.map(({ slopes }) => slopes.at(-1)!.toFixed(2)),

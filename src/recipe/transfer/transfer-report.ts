@@ -35,10 +35,34 @@ export function parametrisationName(parametrisation: Parametrisation): string {
     case 'standard':
       return 'standard';
     case 'mup':
-      return `muP, base width ${parametrisation.baseWidth}`;
+      return `muP, base width ${parametrisation.baseWidth}${headDimOf(parametrisation)}`;
     case 'completep':
-      return `CompleteP, base width ${parametrisation.baseWidth}, base depth ${parametrisation.baseDepth}`;
+      return `CompleteP, base width ${parametrisation.baseWidth}, base depth ${parametrisation.baseDepth}${headDimOf(parametrisation)}`;
   }
+}
+
+function headDimOf({ baseHeadDim }: { readonly baseHeadDim?: number }): string {
+  return baseHeadDim === undefined ? '' : `, base head size ${baseHeadDim}`;
+}
+
+/** What is of one parametrisation; objects that came out of a file are equal, not the same. */
+export function ofParametrisation<T extends { readonly parametrisation: Parametrisation }>(
+  items: readonly T[],
+  parametrisation: Parametrisation,
+): T[] {
+  const name = parametrisationName(parametrisation);
+  return items.filter((item) => parametrisationName(item.parametrisation) === name);
+}
+
+/** The parametrisations in order, each once. */
+export function parametrisationsOf(
+  items: readonly { readonly parametrisation: Parametrisation }[],
+): Parametrisation[] {
+  return [
+    ...new Map(
+      items.map(({ parametrisation }) => [parametrisationName(parametrisation), parametrisation]),
+    ).values(),
+  ];
 }
 
 /** 0.00195 as 2^-9.0: rates are swept in powers of two. */
