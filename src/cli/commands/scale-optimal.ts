@@ -84,9 +84,7 @@ async function optimal(flags: OptimalFlags): Promise<void> {
           optimum: laws.dataConstrainedOptimum({ flops: best.flops, uniqueTokens }, { law: law.law }),
           epochs: laws.worthOfEpochs(uniqueTokens),
         };
-  const others = Object.values(laws.LOSS_LAWS).filter(
-    ({ name }) => name !== law.law.name && name !== 'hoffmann-unrounded',
-  );
+  const others = [laws.LOSS_LAWS.hoffmann, laws.LOSS_LAWS.epoch].filter(({ name }) => name !== law.law.name);
   const chart = isoFlopChart(law, best, others);
   const shown = { law, label, best, comparison, serving, servedTokens: flags.inferenceTokens, data, chart };
   if (flags.html !== undefined) {
@@ -169,11 +167,8 @@ async function budgetOf(
 
 /** A law by name, or by the path of a law file. */
 async function lawOf(name: string | undefined): Promise<UncertainLaw> {
-  const { DATA_CONSTRAINED_LAW, DEFAULT_LAW, namedLaw, readLawFile } = await import(
-    '../../scaling/laws/index.ts'
-  );
+  const { DEFAULT_LAW, namedLaw, readLawFile } = await import('../../scaling/laws/index.ts');
   if (name === undefined) return namedLaw(DEFAULT_LAW);
-  if (name === DATA_CONSTRAINED_LAW.name) return { law: DATA_CONSTRAINED_LAW, resamples: [] };
   if (!/[./\\]/.test(name)) return namedLaw(name);
   const { readFile } = await import('node:fs/promises');
   let content: string;

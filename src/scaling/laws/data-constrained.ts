@@ -6,7 +6,12 @@
  * losses rise again after very many epochs.
  */
 import { ConfigError } from '../../core/errors.ts';
-import { type LossLaw, requirePositive, TRAINING_FLOPS_PER_PARAMETER_AND_TOKEN } from './loss-law.ts';
+import {
+  LOSS_LAWS,
+  type LossLaw,
+  requirePositive,
+  TRAINING_FLOPS_PER_PARAMETER_AND_TOKEN,
+} from './loss-law.ts';
 import { type Optimum, optimalFor } from './optimum.ts';
 
 /** Decay of repetitions: after so many, the tokens of the next epoch are worth 1 / e of new ones. */
@@ -18,16 +23,8 @@ export interface RepetitionDecay {
 /** Muennighoff et al. 2023, appendix A: R*_D and R*_N. */
 export const REPETITION_DECAY: RepetitionDecay = { tokens: 15.387756, params: 5.309743 };
 
-/** The law that goes with REPETITION_DECAY: Muennighoff et al. 2023, appendix A, on C4; alpha and beta are tied. */
-export const DATA_CONSTRAINED_LAW: LossLaw = {
-  name: 'muennighoff',
-  E: Math.exp(0.6254804),
-  A: Math.exp(6.255414),
-  B: Math.exp(7.3049974),
-  alpha: 0.3526596,
-  beta: 0.3526596,
-  source: 'Muennighoff et al. 2023 (arXiv:2305.16264), appendix A: fitted on C4, with repeated data',
-};
+/** The law that goes with REPETITION_DECAY. */
+export const DATA_CONSTRAINED_LAW: LossLaw = LOSS_LAWS.muennighoff;
 
 export interface DataConstrainedOptions {
   readonly law?: LossLaw;

@@ -68,6 +68,15 @@ export const LOSS_LAWS = {
     beta: 0.2849083,
     source: "Hoffmann et al. 2022: the constants of eq. 10 before rounding, from the arXiv source's comments",
   },
+  muennighoff: {
+    name: 'muennighoff',
+    E: Math.exp(0.6254804),
+    A: Math.exp(6.255414),
+    B: Math.exp(7.3049974),
+    alpha: 0.3526596,
+    beta: 0.3526596,
+    source: 'Muennighoff et al. 2023 (arXiv:2305.16264), appendix A: fitted on C4, alpha and beta tied',
+  },
 } as const satisfies Record<string, LossLaw>;
 
 export type LossLawName = keyof typeof LOSS_LAWS;
