@@ -8,7 +8,7 @@ import type { HeldOutBatches } from './held-out.ts';
 import type { SweepOptions } from './run-sweep.node.ts';
 import { SWEEP_PARAMETERS, type SweepPoint, type SweepSettings, shapeName } from './sweep.ts';
 import type { SweepFolder } from './sweep-folder.node.ts';
-import { emergenceOf, type LawReport, lastPoints, type SweepReport } from './sweep-report.ts';
+import { emergenceOf, type LawReport, type SweepReport } from './sweep-report.ts';
 
 export interface SweepReportInput {
   readonly options: SweepOptions;
@@ -27,7 +27,9 @@ export interface SweepReportInput {
 /** Minutes for which the best size is told, beside the sweep's own. */
 const MINUTES_AHEAD = [60, 240, 1440] as const;
 /** Held-out losses should be known better than this. */
-const MAX_RELATIVE_ERROR = 0.003;
+const MAX_RELATIVE_ERROR = 0.004;
+/** Below so many steps, warm-up and start-up still show in the loss. */
+const FEW_STEPS = 200;
 /** Passes beyond which a token read again is worth clearly less than a new one (Muennighoff et al. 2023). */
 const MANY_EPOCHS = 4;
 
@@ -101,11 +103,17 @@ function notesOf(report: Omit<SweepReport, 'notes'>): string[] {
       `Training went through the text up to ${epochs.toFixed(1)} times. Tokens read again count as new ones in the law, which up to ${MANY_EPOCHS} times is nearly true.`,
     );
   }
-  const last = lastPoints(points);
-  const worse = last.filter((point, i) => i > 0 && point.loss > last[i - 1]!.loss);
+  const most = Math.max(...points.map(({ steps }) => steps));
+  const longest = points.filter(({ steps }) => steps === most);
+  const worse = longest.filter((point, i) => i > 0 && point.loss > longest[i - 1]!.loss);
   if (worse.length > 0) {
     notes.push(
       `${worse.map(shapeName).join(', ')} ended with a higher loss than the size below: in so few steps a larger model is no better. Give more minutes.`,
+    );
+  }
+  if (most < FEW_STEPS) {
+    notes.push(
+      `The longest training has only ${most} steps; so early, losses follow a law less well. More minutes or a smaller batch size (--batch-size) help.`,
     );
   }
   if (law.E < 0.05 * Math.min(...points.map(({ loss }) => loss))) {

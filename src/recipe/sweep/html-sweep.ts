@@ -7,7 +7,7 @@ import { type Markup, markup } from '../report/markup.ts';
 import { svgXyChart } from '../report/svg-xy-chart.ts';
 import type { XySeries } from '../report/xy-chart.ts';
 import type { BestSize, HeldBackPrediction } from './extrapolate.ts';
-import { shapeName } from './sweep.ts';
+import { namesOf, shapeName } from './sweep.ts';
 import type { SweepReport } from './sweep-report.ts';
 import { lawText, minutesText, missText } from './text-sweep.ts';
 
@@ -42,7 +42,7 @@ function headline(report: SweepReport): Markup {
     : 'not trained';
   return markup`<header>
 <h1>Sweep</h1>
-<p class="lead">${figures.whole(sizes.length)} sizes from ${figures.short(sizes[0]!.total)} to ${figures.short(sizes.at(-1)!.total)} parameters on ${data.files.map(baseName).join(', ')}, and the law they follow.</p>
+<p class="lead">${figures.whole(sizes.length)} sizes from ${figures.short(sizes[0]!.total)} to ${figures.short(sizes.at(-1)!.total)} parameters on ${namesOf(data.files)}, and the law they follow.</p>
 <p class="meta">Run ${figures.date(report.startedAt)} in ${figures.duration(report.wallSeconds)} (asked for ${figures.rate(budget.minutes)} min) on ${machine.cpu}, ${figures.whole(machine.numThreads)} threads.</p>
 </header>
 <ul class="tiles">
@@ -53,9 +53,6 @@ ${tile(figures.whole(points.length), 'models trained', `held-out loss known to $
 ${report.notes.map((note) => markup`<p class="note">${note}</p>`)}
 `;
 }
-
-/** Paths may hold more than a reader of a report should see. */
-const baseName = (path: string) => path.split(/[\\/]/).at(-1) ?? path;
 
 function isTrained(one: HeldBackPrediction): one is HeldBackPrediction & { actual: number; miss: number } {
   return typeof one.actual === 'number' && typeof one.miss === 'number';
@@ -301,7 +298,7 @@ function pointTable({ points }: SweepReport): Markup {
 function inventory({ data, settings, machine, budget, peakRssBytes }: SweepReport): Markup {
   const { schedule } = settings;
   return pairs([
-    ['Text', data.files.map(baseName).join(', ')],
+    ['Text', namesOf(data.files)],
     ['Training tokens', figures.whole(data.numTrainTokens)],
     ['Held-out tokens', figures.whole(data.numHeldOutTokens)],
     ['Vocabulary', figures.whole(data.vocabSize)],

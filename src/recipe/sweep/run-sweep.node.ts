@@ -12,18 +12,25 @@ import { numParameters } from '../../model/config.ts';
 import { checkParametrisation } from '../../model/parametrisation.ts';
 import type { Device } from '../../runtime/device.ts';
 import { measureSgemm } from '../../runtime/index.ts';
-import type { LossLawFit } from '../../scaling/index.ts';
+import { type LossLawFit, lawFileOf } from '../../scaling/index.ts';
 import { checkSchedule } from '../../train/schedule.ts';
 import { announceStages } from '../stages/announce.ts';
 import { measureStep } from '../stages/measure-step.ts';
 import { fileIdentity } from '../training-folder.node.ts';
 import { buildSweepReport } from './build-sweep-report.node.ts';
-import { fitSweepLaw, predictHeldBack } from './extrapolate.ts';
+import { fitSweepLaw, predictHeldBack, scalingPoints } from './extrapolate.ts';
 import { heldOutBatches } from './held-out.ts';
 import { checkLadder, checkNumSizes, configOf, parameterCounts, plannedFor, sweepMenu } from './ladder.ts';
-import { formatLawFile } from './law-file.ts';
 import { measureLadder, planBranches, plannedSecondsOf, SWEEP_RULES, settleEnds } from './plan-sweep.ts';
-import type { BatchShape, SweepPoint, SweepSettings, SweepShape, SweepTokens } from './sweep.ts';
+import {
+  type BatchShape,
+  namesOf,
+  SWEEP_PARAMETERS,
+  type SweepPoint,
+  type SweepSettings,
+  type SweepShape,
+  type SweepTokens,
+} from './sweep.ts';
 import { type ResolvedSweep, SweepFolder } from './sweep-folder.node.ts';
 import type { SweepReport } from './sweep-report.ts';
 import { prepareTextTokens } from './sweep-tokens.node.ts';
@@ -288,12 +295,12 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
   }
 
   const seed = settings.seed;
-  const source = `plinth scale sweep on ${(options.files ?? [tokens.identity]).join(', ')}`;
+  const source = `plinth scale sweep on ${namesOf(options.files ?? [tokens.identity])}; N counts ${SWEEP_PARAMETERS}`;
   const heldOutFit = await stage('law', async () => {
     const known = (await folder.points()).filter(({ size }) => size < numSizes - 1);
-    const fit = fitSweepLaw(known, { seed, source: `${source}; without the largest size` });
+    const fit = fitSweepLaw(known, { seed, source: `${source}; fitted without the largest size` });
     // The prediction is on disk before the largest size takes its first step.
-    await folder.writeJson('law.json', formatLawFile(fit, known));
+    await folder.writeJson('law.json', lawFileOf(fit, scalingPoints(known)));
     return fit;
   });
 
@@ -308,7 +315,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
   return stage('report', async () => {
     const points = await folder.points();
     const fit = trainLargest ? fitSweepLaw(points, { seed, source }) : heldOutFit;
-    await folder.writeJson('law.json', formatLawFile(fit, points));
+    await folder.writeJson('law.json', lawFileOf(fit, scalingPoints(points)));
     const report = buildSweepReport({
       options,
       folder,

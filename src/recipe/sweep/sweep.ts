@@ -96,3 +96,12 @@ export const SPAN_LENGTHS: readonly number[] = [1, 2, 4, 8, 16];
 export function shapeName({ hiddenSize, numLayers }: { hiddenSize: number; numLayers: number }): string {
   return `${hiddenSize}x${numLayers}`;
 }
+
+const NUM_NAMES = 3;
+
+/** File names without their folders, the first few of them: a report is to be passed on. */
+export function namesOf(paths: readonly string[]): string {
+  const names = paths.slice(0, NUM_NAMES).map((path) => path.split(/[\\/]/).at(-1)!.slice(0, 80));
+  const more = paths.length - names.length;
+  return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
+}
