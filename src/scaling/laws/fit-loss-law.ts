@@ -59,7 +59,7 @@ export interface LossLawFit extends UncertainLaw {
   readonly seed: number;
 }
 
-/** Centres of the three fits in LOSS_LAWS and of Muennighoff et al. 2023, with a spread that covers them twice over. */
+/** Centres of the fits in LOSS_LAWS, with a spread that covers them twice over. */
 export const PUBLISHED_EXPONENTS = {
   alpha: { mean: 0.34, standardDeviation: 0.1 },
   beta: { mean: 0.34, standardDeviation: 0.1 },
