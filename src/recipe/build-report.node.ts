@@ -232,11 +232,12 @@ function medianOf(values: readonly number[]): number {
 }
 
 function commandsOf({ recipe, folder, resolved }: ReportInput): string[] {
-  const { pretrainSteps, sftSteps } = resolved.settings;
   const { minutes } = folder.request;
-  const steps = `--set pretrainSteps=${pretrainSteps} --set sftSteps=${sftSteps}`;
+  // What the plan took from the machine's speed; the rest follows from these.
+  const measured = ['hiddenSize', 'numLayers', 'batchSize', 'pretrainSteps', 'sftSteps'] as const;
+  const settings = measured.map((name) => `--set ${name}=${resolved.settings[name]}`).join(' ');
   return [
-    `npx plinth run ${recipe.name} --minutes ${minutes} --seed ${resolved.settings.seed} ${steps} --fresh`,
+    `npx plinth run ${recipe.name} --minutes ${minutes} --seed ${resolved.settings.seed} ${settings} --fresh`,
     `npx plinth chat --model ${join(folder.path, 'model')}`,
     `npx plinth generate --model ${join(folder.path, 'model')} --chat "..." --json`,
   ];

