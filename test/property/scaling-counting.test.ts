@@ -1,8 +1,13 @@
 /** The counter against models that are really built, and laws that hold for any config, good or hostile. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { PlinthError } from '../../src/core/errors.ts';
-import { initializeWeights, numParameters, type TransformerConfig } from '../../src/model/index.ts';
+import { ConfigError, PlinthError } from '../../src/core/errors.ts';
+import {
+  initializeWeights,
+  numParameters,
+  type TransformerConfig,
+  toHuggingFaceConfig,
+} from '../../src/model/index.ts';
 import {
   architectureFromConfig,
   architectureOf,
@@ -61,6 +66,26 @@ test('computes the number of weights of every transformer that Plinth builds', (
     }),
     { numRuns: 60 },
   );
+});
+
+test('counts the config.json that Plinth writes for its models', () => {
+  let numWritten = 0;
+  fc.assert(
+    fc.property(transformerConfig, (config) => {
+      let json: Record<string, unknown>;
+      try {
+        json = toHuggingFaceConfig(config);
+      } catch (error) {
+        // No Hugging Face model type has these biases or widths.
+        if (error instanceof ConfigError) return;
+        throw error;
+      }
+      numWritten++;
+      expect(countParameters(architectureFromConfig(json)).total).toBe(numParameters(config));
+    }),
+    { numRuns: 300 },
+  );
+  expect(numWritten).toBeGreaterThan(30);
 });
 
 /** Configs of several kinds of models with random small sizes. */
