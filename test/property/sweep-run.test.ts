@@ -14,7 +14,7 @@ import { runSweep, type SweepResult, type SweepTokens } from '../../src/recipe/s
 import { type SweepReport, sweepSummary } from '../../src/recipe/sweep/index.ts';
 import { prepareTextTokens } from '../../src/recipe/sweep/sweep-tokens.node.ts';
 import { cpuDevice } from '../../src/runtime/index.node.ts';
-import { type fitLossLaw, lossOf } from '../../src/scaling/index.ts';
+import { lossOf, readLawFile } from '../../src/scaling/index.ts';
 import { closeAbandoned, runUntilCrash } from '../fixtures/training/crash-points.ts';
 import { runTinySweep, TINY_OPTIMIZER, TINY_SHAPES, writeTinyText } from '../fixtures/training/tiny-sweep.ts';
 
