@@ -27,7 +27,7 @@ export interface LearningRateTransferOptions extends ModelRunContext {
   readonly family: TransferFamily;
   readonly depth: number;
   readonly widths: readonly number[];
-  /** At least two, evenly spaced in the logarithm; peak rates, of the base model where a parametrisation has one. */
+  /** At least two, ascending; peak rates, of the base model where a parametrisation has one. */
   readonly rates: readonly number[];
   readonly parametrisations: readonly Parametrisation[];
   readonly optimizer: OptimizerSettings;
@@ -160,12 +160,15 @@ class Sweep {
     const canonical = isBase(config, parametrisation) ? STANDARD : parametrisation;
     const points = new Map<number, SweptRate>();
     const spacing = (rates.at(-1)! / rates[0]!) ** (1 / (rates.length - 1));
-    const rateAt = (index: number) => rates[index] ?? rates[0]! * spacing ** index;
+    const rateAt = (index: number): number => {
+      if (!Number.isInteger(index)) return Math.sqrt(rateAt(Math.floor(index)) * rateAt(Math.ceil(index)));
+      const beyond = index - (rates.length - 1);
+      return rates[index] ?? (beyond > 0 ? rates.at(-1)! * spacing ** beyond : rates[0]! * spacing ** index);
+    };
     const measureAt = async (index: number): Promise<number> => {
       const known = points.get(index);
       if (known) return known.loss;
-      const half = Number.isInteger(index) ? 1 : Math.sqrt(spacing);
-      const learningRate = rateAt(Math.floor(index)) * half;
+      const learningRate = rateAt(index);
       const bySeed: number[] = [];
       for (const seed of seeds) bySeed.push(await this.#loss(config, canonical, learningRate, seed));
       const loss = bySeed.reduce((sum, one) => sum + one, 0) / bySeed.length;

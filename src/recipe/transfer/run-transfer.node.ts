@@ -34,7 +34,6 @@ export interface RunTransferOptions {
   readonly vocabSize?: number;
   readonly widths?: readonly number[];
   readonly depth?: number;
-  /** Ascending, evenly spaced in the logarithm. */
   readonly rates?: readonly number[];
   /** Default: standard, and muP with the largest width as its base. */
   readonly parametrisations?: readonly Parametrisation[];
