@@ -58,8 +58,10 @@ export function fitText(
       ? `${outliers.length} runs lie more than 5 deviations off (kept; Huber bounds their pull):\n${worst.join('\n')}\n`
       : '') +
     fit.warnings.map((warning) => `Note: ${warning}\n`).join('') +
-    `\nPredictions (95 %: uncertainty of the law and scatter of single runs):\n\n` +
-    `${columns([['training FLOPs', 'parameters', 'tokens', 'loss', '95 %'], ...predictionRows(predictions)], 'rrrrl')}\n`
+    (predictions.length === 0
+      ? '\nThis law has no best size: by these runs only size or only tokens matter.\n'
+      : `\nPredictions (95 %: uncertainty of the law and scatter of single runs):\n\n` +
+        `${columns([['training FLOPs', 'parameters', 'tokens', 'loss', '95 %'], ...predictionRows(predictions)], 'rrrrl')}\n`)
   );
 }
 

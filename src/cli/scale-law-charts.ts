@@ -1,4 +1,5 @@
 /** The charts of `plinth scale optimal` and `plinth scale fit`, for the terminal and for pages alike. */
+import { ConfigError } from '../core/errors.ts';
 import { formatCount } from '../core/units.ts';
 import type { XyChart, XySeries } from '../recipe/report/xy-chart.ts';
 import {
@@ -92,13 +93,12 @@ export function fitChart(law: UncertainLaw, points: readonly ScalingPoint[]): Xy
     const share = i / (NUM_CURVES - 1);
     return Math.exp(logs[0]! + share * (logs.at(-1)! - logs[0]!));
   });
+  const sizeRange = [smallest, largest] as const;
   const curves = computes.map((flops) =>
-    isoFlopCurve(forBand(law, flops, computes), flops, { numPoints: 121, factor: 1000 }).filter(
-      ({ params }) => params >= smallest && params <= largest,
-    ),
+    isoFlopCurve(forBand(law, flops, computes), flops, { numPoints: 81, sizes: sizeRange }),
   );
   const band = curves.at(-1)!;
-  const path = computes.map((flops) => optimalFor(law.law, { flops }));
+  const path = computes.flatMap((flops) => optimumOrNone(law, flops));
   return {
     title: 'Runs and the fitted law',
     x: { ...SIZES, min: smallest, max: largest },
@@ -155,4 +155,14 @@ export function fitChart(law: UncertainLaw, points: readonly ScalingPoint[]): Xy
 /** Only the curve with the most compute carries a band, so only it needs the resamples. */
 function forBand(law: UncertainLaw, flops: number, computes: readonly number[]): UncertainLaw {
   return flops === computes.at(-1) ? law : { law: law.law, resamples: [] };
+}
+
+/** A fit in which size or tokens hardly matter has no best size to draw. */
+export function optimumOrNone({ law }: UncertainLaw, flops: number): Optimum[] {
+  try {
+    return [optimalFor(law, { flops })];
+  } catch (error) {
+    if (error instanceof ConfigError) return [];
+    throw error;
+  }
 }

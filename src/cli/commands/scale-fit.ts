@@ -89,7 +89,7 @@ async function fit(path: string, flags: FitFlags): Promise<void> {
 
 async function fitLaw(points: ScalingPoint[], description: string, flags: FitFlags): Promise<void> {
   const at = (flags.predict ?? []).map(sizeAndTokens);
-  const [laws, print, { fitChart }] = await Promise.all([
+  const [laws, print, { fitChart, optimumOrNone }] = await Promise.all([
     import('../../scaling/laws/index.ts'),
     import('../scale-fit-text.ts'),
     import('../scale-law-charts.ts'),
@@ -103,7 +103,7 @@ async function fitLaw(points: ScalingPoint[], description: string, flags: FitFla
     ...(flags.prior && { priors: laws.PUBLISHED_EXPONENTS }),
   });
   const most = points.reduce((flops, { params, tokens }) => Math.max(flops, 6 * params * tokens), 0);
-  const next = [1, 10, 100].map((factor) => laws.optimalFor(fitted.law, { flops: factor * most }));
+  const next = [1, 10, 100].flatMap((factor) => optimumOrNone(fitted, factor * most));
   const predictions = [...next, ...at].map(({ params, tokens }) => ({
     params,
     tokens,

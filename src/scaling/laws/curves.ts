@@ -22,6 +22,8 @@ export interface CurveOptions {
   readonly numPoints?: number;
   /** From the best size divided by this to the best size times this; default 16. */
   readonly factor?: number;
+  /** Smallest and largest size, instead of `factor`. */
+  readonly sizes?: readonly [from: number, to: number];
 }
 
 /** Loss of every size when N D = flops / 6, from small to large sizes. */
@@ -31,8 +33,8 @@ export function isoFlopCurve(
   options: CurveOptions = {},
 ): CurvePoint[] {
   const { law: best, resamples } = withResamples(law);
-  const middle = optimalFor(best, { flops }).params;
-  return sizesAround(middle, options).map((params) => {
+  requirePositive('flops', flops);
+  return sizesOf(options, () => optimalFor(best, { flops }).params).map((params) => {
     const tokens = flops / (TRAINING_FLOPS_PER_PARAMETER_AND_TOKEN * params);
     const point = pointOf(best, params, tokens);
     if (resamples.length === 0) return point;
@@ -51,8 +53,7 @@ export function isoLossCurve(
   options: CurveOptions = {},
 ): Optimum[] {
   const { law: best } = withResamples(law);
-  const middle = optimalFor(best, { loss }).params;
-  return sizesAround(middle, options).flatMap((params) => {
+  return sizesOf(options, () => optimalFor(best, { loss }).params).flatMap((params) => {
     const tokens = tokensForLoss(best, { params, loss });
     return tokens === undefined ? [] : [pointOf(best, params, tokens)];
   });
@@ -71,11 +72,14 @@ export function tokensForLoss(
   return Number.isFinite(tokens) ? tokens : undefined;
 }
 
-function sizesAround(middle: number, { numPoints = 61, factor = 16 }: CurveOptions): number[] {
+function sizesOf({ numPoints = 61, factor = 16, sizes }: CurveOptions, middle: () => number): number[] {
   if (!(Number.isInteger(numPoints) && numPoints >= 2 && factor > 1)) {
     throw new ConfigError(
       `A curve needs at least 2 points and a factor above 1; got ${numPoints} points and factor ${factor}.`,
     );
   }
-  return Array.from({ length: numPoints }, (_, i) => middle * factor ** ((2 * i) / (numPoints - 1) - 1));
+  const [from, to] = sizes ?? [middle() / factor, middle() * factor];
+  requirePositive('the smallest size', from);
+  requirePositive('the largest size', to);
+  return Array.from({ length: numPoints }, (_, i) => from * (to / from) ** (i / (numPoints - 1)));
 }

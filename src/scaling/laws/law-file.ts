@@ -15,6 +15,8 @@ const VERSION = 1;
 const LIMITS = { resamples: 20_000, points: 100_000, text: 2_000 } as const;
 
 const positive = z.number().positive();
+/** A coefficient that a fit found to be nothing comes out as 0. */
+const coefficient = z.number().min(0);
 const exponent = z.number().min(EXPONENT_BOUNDS.low).max(EXPONENT_BOUNDS.high);
 const text = z.string().max(LIMITS.text);
 const interval = z.tuple([z.number(), z.number()]);
@@ -25,8 +27,8 @@ const lawFileSchema = z.object({
   law: z.object({
     name: text.min(1),
     E: z.number().min(0),
-    A: positive,
-    B: positive,
+    A: coefficient,
+    B: coefficient,
     alpha: exponent,
     beta: exponent,
     source: text,
@@ -48,7 +50,7 @@ const lawFileSchema = z.object({
     })
     .nullable(),
   resamples: z
-    .array(z.tuple([z.number().min(0), positive, positive, exponent, exponent]))
+    .array(z.tuple([coefficient, coefficient, coefficient, exponent, exponent]))
     .max(LIMITS.resamples),
   residuals: z.array(z.number()).max(LIMITS.points),
   warnings: z.array(text).max(100),

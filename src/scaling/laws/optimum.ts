@@ -99,6 +99,12 @@ export function optimalFor(
   // What was given comes back to the last digit.
   const given = 'dollars' in budget ? { flops: flopsOfDollars(budget) } : budget;
   const optimum = { ...optimumAt(best, compute), ...given };
+  if (![optimum.params, optimum.tokens].every((value) => value > 0 && Number.isFinite(value))) {
+    throw new ConfigError(
+      `Law '${best.name}' has no best size: with A ${best.A.toPrecision(3)} and B ${best.B.toPrecision(3)} only ` +
+        `${optimum.params > 1 ? 'size' : 'tokens'} would matter. Fit it to runs of more sizes and token counts, or fix the exponents.`,
+    );
+  }
   if (resamples.length === 0) return optimum;
   const others = resamples.map((other) => ({ ...optimumAt(other, computeFor(other, budget)), ...given }));
   return { ...optimum, intervals: intervalsOf(others) };
@@ -145,9 +151,20 @@ function optimumAt(law: LawConstants, compute: number): Optimum {
     const ratio = a === b ? G ** -2 : b > a ? infinite : 0;
     return { params: infinite, tokens: infinite, flops: infinite, loss: law.E, tokensPerParameter: ratio };
   }
-  const params = G * compute ** a;
-  const tokens = compute ** b / G;
-  return pointOf(law, params, tokens);
+  // In logs: a resampled law in which size hardly matters has a best size beyond what a number holds.
+  const logN = logG(law) + a * Math.log(compute);
+  const logD = Math.log(compute) - logN;
+  return {
+    params: Math.exp(logN),
+    tokens: Math.exp(logD),
+    flops: TRAINING_FLOPS_PER_PARAMETER_AND_TOKEN * compute,
+    loss: law.E + Math.exp(Math.log(law.A) - law.alpha * logN) + Math.exp(Math.log(law.B) - law.beta * logD),
+    tokensPerParameter: Math.exp(logD - logN),
+  };
+}
+
+function logG({ A, B, alpha, beta }: LawConstants): number {
+  return (Math.log(alpha * A) - Math.log(beta * B)) / (alpha + beta);
 }
 
 /** Any size and tokens with what they cost and reach. */
