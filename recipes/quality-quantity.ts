@@ -12,7 +12,7 @@
 import { KeyedRandom } from '../src/core/random.ts';
 import type { Document } from '../src/data/document.ts';
 import { defineExperiment } from '../src/recipe/experiment/experiment.ts';
-import { cleanDocuments } from '../src/recipe/index.node.ts';
+import { curateDocuments } from '../src/recipe/index.node.ts';
 import { holdOut, sample } from './texts/hold-out.ts';
 import { requirePackages, sourcesOf } from './texts/packages.ts';
 import { novel, speeches } from './texts/speeches-and-novel.ts';
@@ -54,7 +54,7 @@ export default defineExperiment({
         seed,
       );
     const raw = rawOf('train', NUM_RAW_DOCUMENTS);
-    const { kept: curated, steps } = await cleanDocuments(raw, { language: 'en', rules: ['fineweb'] });
+    const { kept: curated, steps } = await curateDocuments(raw, { language: 'en', rules: ['fineweb'] });
     return {
       sources: sourcesOf(PACKAGES),
       baseline: 'raw',

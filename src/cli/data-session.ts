@@ -2,10 +2,9 @@
 import type { Command } from 'commander';
 import type { EventSink } from '../core/events.ts';
 import type { JobInputs } from '../data/jobs/index.node.ts';
-import { listenForInterrupt } from './interrupt.ts';
 import { wholeNumber } from './option-values.ts';
-import { openProgress } from './progress/progress.ts';
 import { grouped } from './progress/render-view.ts';
+import { type Session, withSession } from './session.ts';
 import { padText, plainLine, textWidth } from './terminal/text-width.ts';
 
 const MAX_NAMED_SKIPS = 3;
@@ -41,25 +40,9 @@ export function addJobOptions(command: Command): Command {
     .option('--json', 'print the result as one line of JSON, progress on stderr');
 }
 
-export interface DataSession {
-  readonly onEvent: EventSink;
-  readonly signal: AbortSignal;
-}
-
 /** Runs work with progress on stderr and a clean stop on Ctrl-C. */
-export async function withDataSession<T>(
-  title: string,
-  work: (session: DataSession) => Promise<T>,
-): Promise<T> {
-  const progress = openProgress({ title });
-  using interrupt = listenForInterrupt(() =>
-    progress.note('Stopping after the shards under way. Ctrl-C again ends at once.'),
-  );
-  try {
-    return await work({ onEvent: progress.onEvent, signal: interrupt.signal });
-  } finally {
-    progress.close();
-  }
+export function withDataSession<T>(title: string, work: (session: Session) => Promise<T>): Promise<T> {
+  return withSession(title, 'Stopping after the shards under way.', work);
 }
 
 export interface OpenedInputs {

@@ -1,17 +1,13 @@
 /** What `plinth train` and `plinth sft` share: running a training with progress and Ctrl-C, and saying how it ended. */
-import type { EventSink } from '../core/events.ts';
 import { formatCount, formatDuration } from '../core/units.ts';
 import type { TrainingOutcome } from '../recipe/training-outcome.node.ts';
 import type { Device } from '../runtime/device.ts';
 import { type DeviceFlags, openDevice } from './generation-options.ts';
-import { listenForInterrupt } from './interrupt.ts';
 import { shownPath } from './model-folder.ts';
-import { openProgress } from './progress/progress.ts';
+import { AFTER_THIS_STEP, type Session, withSession } from './session.ts';
 
-export interface TrainingSession {
+export interface TrainingSession extends Session {
   readonly device: Device;
-  readonly onEvent: EventSink;
-  readonly signal: AbortSignal;
 }
 
 export async function runTraining(
@@ -20,16 +16,7 @@ export async function runTraining(
   work: (session: TrainingSession) => Promise<TrainingOutcome>,
 ): Promise<void> {
   const device = await openDevice(flags);
-  const progress = openProgress({ title });
-  using interrupt = listenForInterrupt(() =>
-    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
-  );
-  let outcome: TrainingOutcome;
-  try {
-    outcome = await work({ device, onEvent: progress.onEvent, signal: interrupt.signal });
-  } finally {
-    progress.close();
-  }
+  const outcome = await withSession(title, AFTER_THIS_STEP, (session) => work({ ...session, device }));
   if (flags.json) {
     process.stdout.write(`${JSON.stringify(outcome)}\n`);
     return;

@@ -11,10 +11,10 @@ export * from './index.ts';
 export { type PretrainOptions, pretrainOnFiles } from './pretrain-on-files.node.ts';
 export { defaultRunFolder, type RunOptions, type RunResult, runRecipe } from './run.node.ts';
 export {
-  type CleanOptions,
-  type CleanResult,
-  cleanDocuments,
+  type CurateOptions,
+  type CurateResult,
+  curateDocuments,
   defaultRules,
-} from './stages/clean-documents.node.ts';
+} from './stages/curate-documents.node.ts';
 export { type TrainStageOptions, type TrainStageResult, trainStage } from './stages/train-stage.node.ts';
 export type { TrainingOutcome } from './training-outcome.node.ts';

@@ -14,7 +14,6 @@ import type {
 } from '../../data/mix/index.node.ts';
 import {
   addInputOptions,
-  type DataSession,
   INPUTS_HELP,
   type InputFlags,
   noteSkippedFiles,
@@ -22,6 +21,7 @@ import {
   withDataSession,
 } from '../data-session.ts';
 import { collect, notNegative, quantity, wholeNumber } from '../option-values.ts';
+import type { Session } from '../session.ts';
 
 interface MixFlags extends InputFlags {
   source?: string[];
@@ -153,7 +153,7 @@ interface OpenedSources {
 async function openSources(
   sources: readonly NamedSource[],
   { textColumn, root }: MixFlags,
-  { onEvent }: DataSession,
+  { onEvent }: Session,
 ): Promise<OpenedSources> {
   const { openInputs } = await import('../../data/readers/open-inputs.node.ts');
   const settings = { ...(textColumn !== undefined && { textColumn }), ...(root !== undefined && { root }) };

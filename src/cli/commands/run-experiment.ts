@@ -2,9 +2,8 @@
 import { resolve } from 'node:path';
 import { ConfigError } from '../../core/errors.ts';
 import type { Experiment } from '../../recipe/experiment/experiment.ts';
-import { listenForInterrupt } from '../interrupt.ts';
 import { shownPath } from '../model-folder.ts';
-import { openProgress } from '../progress/progress.ts';
+import { AFTER_THIS_STEP, withSession } from '../session.ts';
 import { parseSettings } from '../settings-override.ts';
 import type { RunFlags } from './run.ts';
 
@@ -26,26 +25,17 @@ export async function runExperimentCommand(experiment: Experiment, flags: RunFla
     ...(flags.seeds !== undefined && { numSeeds: flags.seeds }),
   };
   const folder = resolve(flags.out ?? defaultExperimentFolder(experiment, asked));
-  const progress = openProgress({ title: `plinth run ${experiment.name}` });
-  using interrupt = listenForInterrupt(() =>
-    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
-  );
-  let result: Awaited<ReturnType<typeof runExperiment>>;
-  try {
-    result = await runExperiment(experiment, {
+  const result = await withSession(`plinth run ${experiment.name}`, AFTER_THIS_STEP, (session) =>
+    runExperiment(experiment, {
       ...asked,
+      ...session,
       folder,
       device: flags.device,
       ...(flags.threads !== undefined && { numThreads: flags.threads }),
       overrides,
       fresh: flags.fresh ?? false,
-      onEvent: progress.onEvent,
-      signal: interrupt.signal,
-    });
-  } finally {
-    progress.close();
-  }
-  interrupt[Symbol.dispose]();
+    }),
+  );
   const { report, trained } = result;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ folder: result.folder, trained, report })}\n`);

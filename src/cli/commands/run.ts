@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../../core/errors.ts';
 import type { Installation } from '../installation.ts';
-import { listenForInterrupt } from '../interrupt.ts';
 import { shownPath } from '../model-folder.ts';
 import { collect, positiveInteger, quantity, wholeNumber } from '../option-values.ts';
 
@@ -73,10 +72,10 @@ export function runCommand(installation: Installation): Command {
 }
 
 async function run(name: string, flags: RunFlags, installation: Installation): Promise<void> {
-  const [{ loadRecipe }, { parseSettings }, { openProgress }] = await Promise.all([
+  const [{ loadRecipe }, { parseSettings }, { AFTER_THIS_STEP, withSession }] = await Promise.all([
     import('../load-recipe.ts'),
     import('../settings-override.ts'),
-    import('../progress/progress.ts'),
+    import('../session.ts'),
   ]);
   const loaded = await loadRecipe(name, installation);
   if (loaded.kind === 'experiment') {
@@ -103,27 +102,18 @@ async function run(name: string, flags: RunFlags, installation: Installation): P
   };
   const folder = resolve(flags.out ?? defaultRunFolder(recipe, asked));
 
-  const progress = openProgress({ title: `plinth run ${recipe.name}` });
-  using interrupt = listenForInterrupt(() =>
-    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
-  );
-  let result: Awaited<ReturnType<typeof runRecipe>>;
-  try {
-    result = await runRecipe(recipe, {
+  const result = await withSession(`plinth run ${recipe.name}`, AFTER_THIS_STEP, (session) =>
+    runRecipe(recipe, {
       ...asked,
+      ...session,
       folder,
       device: flags.device,
       ...(flags.threads !== undefined && { numThreads: flags.threads }),
       overrides,
       profile: flags.profile ?? false,
       fresh: flags.fresh ?? false,
-      onEvent: progress.onEvent,
-      signal: interrupt.signal,
-    });
-  } finally {
-    progress.close();
-  }
-  interrupt[Symbol.dispose]();
+    }),
+  );
 
   const { modelFolder, report, trained } = result;
   if (flags.json) {

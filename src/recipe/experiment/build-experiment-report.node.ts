@@ -4,7 +4,7 @@ import { numParameters, type TransformerConfig } from '../../model/config.ts';
 import type { Device } from '../../runtime/device.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import { describeMachine } from '../machine.node.ts';
-import { bytesOf } from '../stages/clean-documents.node.ts';
+import { bytesOf } from '../stages/curate-documents.node.ts';
 import type { Arm, Experiment, ExperimentData } from './experiment.ts';
 import type { ExperimentFolder, ResolvedExperiment } from './experiment-folder.node.ts';
 import {

@@ -9,7 +9,7 @@ import type { EventSink } from '../../core/events.ts';
 import { type Document, splitRecords } from '../../data/index.ts';
 import { keyedShuffle } from '../facts/write-facts.ts';
 import { isMissingPackage, type ProseSource, type ProseSourceReport } from '../prose.ts';
-import { bytesOf, cleanDocuments, droppedByRule } from './clean-documents.node.ts';
+import { bytesOf, curateDocuments, droppedByRule } from './curate-documents.node.ts';
 
 /** Share of documents that no training sees. */
 const HELD_OUT_SHARE = 0.05;
@@ -68,7 +68,7 @@ export async function prepareProse(
         message: `Prose "${name}" is left out: ${missing}. The run goes on without it.`,
       });
     }
-    const { kept, steps } = await cleanDocuments(documents, { language, ...(rules && { rules }) });
+    const { kept, steps } = await curateDocuments(documents, { language, ...(rules && { rules }) });
     // By text, so that nothing kept aside is trained on; of two documents or more at least one is kept aside.
     const split = splitRecords(kept, ({ text }) => text, { validation: 0, test: HELD_OUT_SHARE }, seed);
     train.push(...split.train.map(({ text }) => ({ text, source: name })));

@@ -9,14 +9,14 @@ import type { Document } from '../../data/index.ts';
 import { loadLanguageIdentifier } from '../../data/language/index.node.ts';
 import type { CleaningStep } from '../experiment/experiment.ts';
 
-export interface CleanOptions {
+export interface CurateOptions {
   /** Documents in another language, or in several, are dropped (lid.176 code). */
   readonly language: string;
   /** Rule sets in order; `defaultRules(language)` when left out. */
   readonly rules?: readonly (string | RuleSetSpec)[];
 }
 
-export interface CleanResult {
+export interface CurateResult {
   readonly kept: readonly Document[];
   readonly steps: readonly CleaningStep[];
 }
@@ -30,10 +30,10 @@ const EXACT: DedupMethod = { kind: 'exact', unit: 'document' };
 const NEAR: DedupMethod = { kind: 'minhash', preset: 'datatrove' };
 
 /** Throws ConfigError for an unknown rule set. */
-export async function cleanDocuments(
+export async function curateDocuments(
   documents: readonly Document[],
-  { language, rules = defaultRules(language) }: CleanOptions,
-): Promise<CleanResult> {
+  { language, rules = defaultRules(language) }: CurateOptions,
+): Promise<CurateResult> {
   const identifier = await loadLanguageIdentifier();
   const inLanguage = filterStep('language', documents, (document) => {
     const found = identifier.identifyDocument(document.text).language;
