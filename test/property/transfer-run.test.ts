@@ -57,13 +57,20 @@ describe('a transfer experiment', () => {
   test('trains a model once, though two parametrisations share it at the base width', async () => {
     const { curves, numRuns } = reference.transfer!;
     const base = curves.filter(({ width }) => width === 32);
+    const small = curves.filter(({ width }) => width === 16);
     expect(base.map(({ parametrisation }) => parametrisation.kind)).toEqual(['standard', 'mup']);
     expect(base[0]!.points).toEqual(base[1]!.points);
     const tried = curves.flatMap(({ width, points }) => (width === 32 ? [] : points)).length;
-    expect(numRuns).toBe(tried + base[0]!.points.length);
+    // One model more where the smallest one's best rate is beyond the largest one's sweep.
+    const beyond = reference.transfer!.verdicts.filter(({ parametrisation }) => {
+      const { best } = small.find((curve) => curve.parametrisation === parametrisation)!;
+      const rates = base[0]!.points.map(({ learningRate }) => learningRate);
+      return best!.learningRate < rates[0]! || best!.learningRate > rates.at(-1)!;
+    }).length;
+    expect(numRuns).toBe(tried + base[0]!.points.length + beyond);
+    expect(reference.transfer!.verdicts.every(({ lossOfTransfer }) => lossOfTransfer >= 0)).toBe(true);
     // And a line for the check.
     expect((await lines('reference')).length).toBe(numRuns + 1);
-    const small = curves.filter(({ width }) => width === 16);
     expect(small[0]!.points).not.toEqual(small[1]!.points);
   });
 

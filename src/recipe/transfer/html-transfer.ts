@@ -50,7 +50,14 @@ function rateSection({ curves, verdicts, widths, measure, numSteps, depth }: Lea
   return section(
     'rates',
     'Learning rates',
-    verdicts.map((verdict) => markup`<p>${verdictSentence(verdict)}</p>`),
+    verdicts.map(
+      (verdict) =>
+        markup`<p>${verdictSentence(verdict)} With the smallest model's best rate the largest one ${
+          Number.isFinite(verdict.lossOfTransfer)
+            ? `ends ${figures.precise(verdict.lossOfTransfer)} nats per token above its best.`
+            : 'diverges.'
+        }</p>`,
+    ),
     verdicts.map(({ parametrisation }) => rateChart(ofParametrisation(curves, parametrisation), measure)),
     table({
       caption: 'Best learning rate by width',

@@ -72,7 +72,7 @@ export interface TransferVerdict {
   readonly shift: number;
   /** Undefined where a sweep does not enclose its lowest loss, so that its best rate is not known. */
   readonly transfers: boolean | undefined;
-  /** What the largest model loses with the smallest one's best rate, in nats per token. NaN beyond the sweep. */
+  /** What the largest model loses with the smallest one's best rate, in nats per token. NaN where it diverges. */
   readonly lossOfTransfer: number;
 }
 
@@ -103,6 +103,11 @@ export async function learningRateTransfer(
   for (const width of [...widths].sort((a, b) => a - b)) {
     for (const parametrisation of parametrisations) curves.push(await sweep.curve(parametrisation, width));
   }
+  const verdicts: TransferVerdict[] = [];
+  for (const parametrisation of parametrisations) {
+    const own = curves.filter((curve) => curve.parametrisation === parametrisation);
+    verdicts.push(verdictOf(parametrisation, own, await sweep.transferred(own)));
+  }
   return {
     depth,
     widths: [...widths].sort((a, b) => a - b),
@@ -112,12 +117,7 @@ export async function learningRateTransfer(
     optimizer,
     schedule,
     curves,
-    verdicts: parametrisations.map((one) =>
-      verdictOf(
-        one,
-        curves.filter(({ parametrisation }) => parametrisation === one),
-      ),
-    ),
+    verdicts,
     seconds: sweep.seconds,
     numRuns: sweep.numRuns,
   };
@@ -203,6 +203,24 @@ class Sweep {
     };
   }
 
+  /**
+   * The loss of the largest model at the smallest one's best rate: between the rates that were tried, else of one
+   * model more. NaN where it diverges or no best rate is known.
+   */
+  async transferred(curves: readonly RateCurve[]): Promise<number> {
+    const { parametrisation, width, points } = curves.at(-1)!;
+    const rate = curves[0]!.best?.learningRate;
+    if (rate === undefined) return Number.NaN;
+    const between = lossAt(points, rate);
+    if (Number.isFinite(between)) return between;
+    const { family, depth, seeds } = this.#options;
+    const config = familyConfig(family, width, depth);
+    const canonical = isBase(config, parametrisation) ? STANDARD : parametrisation;
+    let total = 0;
+    for (const seed of seeds) total += await this.#loss(config, canonical, rate, seed);
+    return total / seeds.length;
+  }
+
   async #loss(
     config: TransformerConfig,
     parametrisation: Parametrisation,
@@ -258,7 +276,11 @@ function isBase(config: TransformerConfig, parametrisation: Parametrisation): bo
   );
 }
 
-function verdictOf(parametrisation: Parametrisation, curves: readonly RateCurve[]): TransferVerdict {
+function verdictOf(
+  parametrisation: Parametrisation,
+  curves: readonly RateCurve[],
+  transferredLoss: number,
+): TransferVerdict {
   const rates = curves.map(({ best }) => best?.learningRate ?? Number.NaN);
   const isKnown = curves.every(({ best }) => best?.isBracketed);
   const factor = Math.max(...rates) / Math.min(...rates);
@@ -268,6 +290,6 @@ function verdictOf(parametrisation: Parametrisation, curves: readonly RateCurve[
     factor,
     shift: rates.at(-1)! / rates[0]!,
     transfers: isKnown ? factor <= TRANSFER_FACTOR : undefined,
-    lossOfTransfer: Math.max(0, lossAt(largest.points, rates[0]!) - (largest.best?.loss ?? Number.NaN)),
+    lossOfTransfer: Math.max(0, transferredLoss - (largest.best?.loss ?? Number.NaN)),
   };
 }

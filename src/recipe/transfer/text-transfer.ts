@@ -47,7 +47,9 @@ function rateText({
             : 'diverged',
         ),
         figures.rate(verdict.factor),
-        `+${figures.precise(verdict.lossOfTransfer)} nats`,
+        Number.isFinite(verdict.lossOfTransfer)
+          ? `+${figures.precise(verdict.lossOfTransfer)} nats`
+          : 'diverges',
       ];
     }),
   ];
