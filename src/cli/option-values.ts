@@ -1,10 +1,10 @@
 /** Turns the text of options into checked values. A bad value is a usage error that names what is expected. */
 import { InvalidArgumentError } from 'commander';
 
-/** 1000000, 1e6, 1.5M, 20k, 3G. */
+/** 1000000, 1e6, 1.5M, 20k, 3G, 7B (as in the names of models). */
 export function quantity(text: string): number {
-  const match = /^(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([kMGTP])?$/i.exec(text.trim());
-  const scales: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, p: 1e15 };
+  const match = /^(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([kMGBTP])?$/i.exec(text.trim());
+  const scales: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, b: 1e9, t: 1e12, p: 1e15 };
   const value = match ? Number(match[1]) * (match[2] ? scales[match[2].toLowerCase()]! : 1) : Number.NaN;
   if (!(value > 0 && Number.isFinite(value))) {
     throw new InvalidArgumentError('Expected a number above 0, such as 5, 0.5, 1e15 or 1.5M.');

@@ -6,11 +6,6 @@ import { notNegative, positiveInteger, quantity, share } from './option-values.t
 import { type ArchitectureFlags, addArchitectureOptions } from './scale-architecture.ts';
 import type { WorkModel } from './scale-work-model.ts';
 
-/** As `quantity`, with B for a billion as in the names of models: 7B. */
-export function billions(text: string): number {
-  return quantity(text.trim().replace(/(?<=\d\s*)b$/i, 'G'));
-}
-
 export interface WorkFlags extends ArchitectureFlags {
   flops?: number;
   params?: number;
@@ -33,9 +28,9 @@ export interface TermFlags {
 
 export function addWorkOptions(command: Command): Command {
   return addArchitectureOptions(command)
-    .option('--flops <number>', 'compute of the whole run, such as 3.14e23', billions)
-    .option('--params <number>', 'parameters that a token uses, such as 175B', billions)
-    .option('--tokens <number>', 'training tokens, such as 300B or 1.4T', billions);
+    .option('--flops <number>', 'compute of the whole run, such as 3.14e23', quantity)
+    .option('--params <number>', 'parameters that a token uses, such as 175B', quantity)
+    .option('--tokens <number>', 'training tokens, such as 300B or 1.4T', quantity);
 }
 
 export function addTermOptions(command: Command): Command {

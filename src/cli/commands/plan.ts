@@ -7,7 +7,6 @@ import type { DataLaw } from '../../scaling/plan/index.ts';
 import { addDeviceOptions, type DeviceFlags, openDevice } from '../generation-options.ts';
 import type { Installation } from '../installation.ts';
 import { collect, quantity } from '../option-values.ts';
-import { billions } from '../scale-run-options.ts';
 
 interface PlanFlags extends DeviceFlags {
   minutes?: number;
@@ -49,18 +48,18 @@ export function planCommand(installation: Installation): Command {
     )
     .argument('[recipe]', 'a recipe, whose minutes and law are used')
     .option('--minutes <number>', "time for training (default: the recipe's, or 10)", quantity)
-    .option('--flops <number>', 'arithmetic instead of time, such as 5e14', billions)
-    .option('--tokens <number>', 'tokens of pre-training instead of time', billions)
+    .option('--flops <number>', 'arithmetic instead of time, such as 5e14', quantity)
+    .option('--tokens <number>', 'tokens of pre-training instead of time', quantity)
     .option('--loss <nats>', 'a loss to reach in the least time', quantity)
-    .option('--params <number>', 'a size instead of the best one (1.5M)', billions)
-    .option('--data-tokens <number>', 'tokens of text that there are; more are repeated', billions)
+    .option('--params <number>', 'a size instead of the best one (1.5M)', quantity)
+    .option('--data-tokens <number>', 'tokens of text that there are; more are repeated', quantity)
     .option('--data <files...>', 'text, to count its tokens instead')
     .option('--bytes-per-token <number>', 'of the vocabulary, with --data (default: 3)', quantity)
     .option('--law <file>', 'a law file fitted on such text')
     .option(
       '--served-tokens <number>',
       'tokens to serve: compares smaller sizes trained for longer',
-      billions,
+      quantity,
     )
     .option('--gflops <number>', "another machine's matrix products, instead of measuring this one", quantity)
     .option(

@@ -5,7 +5,6 @@ import { notNegative, positiveInteger, quantity, wholeNumber } from '../option-v
 import {
   addTermOptions,
   addWorkOptions,
-  billions,
   type TermFlags,
   termsOf,
   type Work,
@@ -51,7 +50,7 @@ export function costCommand(): Command {
     );
   addTermOptions(addWorkOptions(command))
     .option('--days <number>', 'also: accelerators that finish in so many days', quantity)
-    .option('--dollars <number>', 'what a budget buys instead of what a run costs', billions)
+    .option('--dollars <number>', 'what a budget buys instead of what a run costs', quantity)
     .option(
       '--tokens-per-second <number>',
       'measured, of all accelerators: gives the utilization (MFU)',
@@ -60,7 +59,7 @@ export function costCommand(): Command {
     .option('--serve', 'the price of generating tokens with the trained model')
     .option('--batch <number>', 'with --serve: sequences decoded together (default: 1)', positiveInteger)
     .option('--context <tokens>', 'with --serve: tokens in the cache of each (default: 2048)', wholeNumber)
-    .option('--total-params <number>', 'with --serve: all parameters, in a mixture of experts', billions)
+    .option('--total-params <number>', 'with --serve: all parameters, in a mixture of experts', quantity)
     .option('--weight-bits <number>', 'with --serve: of a stored parameter (default: 16)', quantity)
     .option('--cache-bytes <number>', 'with --serve: keys and values of one token', notNegative)
     .option('--list', 'the accelerators with dates, prices and sources')

@@ -3,7 +3,6 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { DataError, PlinthError } from '../../core/errors.ts';
 import type { LawConstants, ScalingPoint } from '../../scaling/laws/index.ts';
 import { collect, quantity, wholeNumber } from '../option-values.ts';
-import { billions } from '../scale-run-options.ts';
 
 interface FitFlags {
   method: 'law' | 'isoflop' | 'envelope';
@@ -196,7 +195,7 @@ function sizeAndTokens(text: string): { params: number; tokens: number } {
     throw new PlinthError('usage', `--predict ${text}: expected size and tokens, such as 70B:1.4T.`);
   }
   try {
-    return { params: billions(params), tokens: billions(tokens) };
+    return { params: quantity(params), tokens: quantity(tokens) };
   } catch (error) {
     throw new PlinthError('usage', `--predict ${text}: expected size and tokens, such as 70B:1.4T.`, {
       cause: error,

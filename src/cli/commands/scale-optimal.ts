@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { PlinthError } from '../../core/errors.ts';
 import type { Budget, UncertainLaw } from '../../scaling/laws/index.ts';
 import { quantity, share } from '../option-values.ts';
-import { billions, type TermFlags, termsOf } from '../scale-run-options.ts';
+import { type TermFlags, termsOf } from '../scale-run-options.ts';
 
 interface OptimalFlags extends TermFlags {
   flops?: number;
@@ -36,19 +36,19 @@ export function optimalCommand(): Command {
     .description(
       'The size and tokens with the lowest loss for FLOPs, parameters, tokens or dollars, or with the least compute for a loss.',
     )
-    .option('--flops <number>', 'training compute, such as 5.76e23', billions)
-    .option('--params <number>', 'the size for which training tokens are asked, such as 7B', billions)
-    .option('--tokens <number>', 'the tokens for which a size is asked, such as 1.4T', billions)
+    .option('--flops <number>', 'training compute, such as 5.76e23', quantity)
+    .option('--params <number>', 'the size for which training tokens are asked, such as 7B', quantity)
+    .option('--tokens <number>', 'the tokens for which a size is asked, such as 1.4T', quantity)
     .option('--loss <nats>', 'the loss to reach with the least compute', quantity)
-    .option('--dollars <number>', 'a budget in dollars, on --accelerator', billions)
+    .option('--dollars <number>', 'a budget in dollars, on --accelerator', quantity)
     .option('--law <name>', 'a law by name, or a law file (default: epoch)')
-    .option('--inference-tokens <number>', 'tokens that the model will serve, prompts and answers', billions)
+    .option('--inference-tokens <number>', 'tokens that the model will serve, prompts and answers', quantity)
     .option(
       '--inference-cost <ratio>',
       'cost of a FLOP in serving over one in training (default: 1)',
       quantity,
     )
-    .option('--unique-tokens <number>', 'tokens of text that there are; more are repeated', billions)
+    .option('--unique-tokens <number>', 'tokens of text that there are; more are repeated', quantity)
     .option('--accelerator <name>', 'with --dollars: of "plinth scale cost --list" (default: h100-sxm)')
     .option('--utilization <share>', 'with --dollars: share of the peak (default: 0.4, 0.3 to 0.5)', share)
     .option('--price <dollars>', 'with --dollars: for an hour of one accelerator', quantity)
