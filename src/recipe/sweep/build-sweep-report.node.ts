@@ -19,6 +19,7 @@ export interface SweepReportInput {
   readonly points: readonly SweepPoint[];
   readonly heldOutFit: LossLawFit;
   readonly fit: LossLawFit;
+  readonly backtestMiss: number | undefined;
   readonly heldBack: readonly HeldBackPrediction[];
   /** One for each size. */
   readonly optimizers: readonly OptimizerSettings[];
@@ -69,6 +70,7 @@ export function buildSweepReport(input: SweepReportInput): SweepReport {
     points,
     heldOutLaw: lawReport(heldOutFit),
     law: lawReport(fit),
+    backtestMiss: input.backtestMiss,
     heldBack: input.heldBack,
     tokensPerParameter: tokensPerParameterAt(fit, largestCompute),
     bestSizes: ahead.map((minutes) => bestSizeFor(minutes, fit, machine)),

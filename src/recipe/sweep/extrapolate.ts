@@ -72,17 +72,38 @@ const NUM_RESAMPLES = 400;
 /** A sweep's points scatter by some 0.5 %; below that a residual counts squared. */
 const HUBER_DELTA = 5e-3;
 
-/** The largest size at each of its token counts, by a law that has not seen it. */
+/**
+ * How far the law is off one size beyond what it was fitted to, tried on known sizes: all but the largest of `points`
+ * predict that one. Root mean square of the relative misses; undefined where fewer than three sizes would be left.
+ */
+export function backtest(points: readonly SweepPoint[]): number | undefined {
+  const last = Math.max(...points.map(({ size }) => size));
+  const known = points.filter(({ size }) => size < last);
+  if (new Set(known.map(({ size }) => size)).size < 3) return undefined;
+  const options = { delta: HUBER_DELTA, priors: PUBLISHED_EXPONENTS, numResamples: 0 };
+  const { law } = fitLossLaw(scalingPoints(known), options);
+  const misses = points
+    .filter(({ size }) => size === last)
+    .map((point) => lossOf(law, point) / point.loss - 1);
+  return Math.sqrt(misses.reduce((sum, miss) => sum + miss * miss, 0) / misses.length);
+}
+
+/**
+ * The largest size at each of its token counts, by a law that has not seen it. Resamples know nothing of a law of the
+ * wrong form, so the interval is wider by what the backtest missed.
+ */
 export function predictHeldBack(
   fit: LossLawFit,
   size: Pick<MeasuredSize, 'total'>,
   tokenCounts: readonly number[],
-  actual: readonly SweepPoint[],
+  points: { readonly actual: readonly SweepPoint[]; readonly backtest: number | undefined },
 ): HeldBackPrediction[] {
+  const widening = points.backtest ?? 0;
   return tokenCounts.map((tokens) => {
     const at = { params: size.total, tokens };
-    const { loss: predicted, interval } = predictLoss(fit, at);
-    const point = actual.find((one) => one.tokens === tokens);
+    const { loss: predicted, interval: narrow } = predictLoss(fit, at);
+    const interval: Interval | undefined = narrow && [narrow[0] * (1 - widening), narrow[1] * (1 + widening)];
+    const point = points.actual.find((one) => one.tokens === tokens);
     return {
       ...at,
       predicted,

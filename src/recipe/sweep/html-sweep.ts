@@ -12,9 +12,9 @@ import type { SweepReport } from './sweep-report.ts';
 import { lawText, minutesText, missText } from './text-sweep.ts';
 
 const TRUST: Readonly<Record<BestSize['trust'], string>> = {
-  inside: 'within what was trained',
-  near: 'near what was trained',
-  far: 'far: the size is a hint, the loss less than that',
+  inside: 'within the ladder',
+  near: 'near',
+  far: 'far, a hint',
   speculation: 'a guess',
 };
 const CURVE_POINTS = 60;
@@ -97,7 +97,11 @@ function heldBackSection(report: SweepReport): Markup {
     interval ? [{ x: tokens, y: predicted, low: interval[0], high: interval[1] }] : [],
   );
   series.unshift({ name: '95 % for the held-back size', kind: 'band', points: banded, hue: 'second' });
-  return markup`<p>The law was fitted to all sizes but the largest. Its losses were predicted before it was trained.</p>
+  return markup`<p>The law was fitted to all sizes but the largest. Its losses were predicted before it was trained.${
+    typeof report.backtestMiss === 'number'
+      ? ` Tried before on the size below it, the law was ${figures.percent(report.backtestMiss)} off; the band is wider by that.`
+      : undefined
+  }</p>
 ${svgXyChart(
   {
     title: 'Loss against tokens',
@@ -153,9 +157,11 @@ function lawSection(report: SweepReport): Markup {
     kind: 'line',
     dash: 'dotted',
     hue: 'text',
-    points: curves.map(({ points: line }) =>
-      line.reduce((least, point) => (point.y < least.y ? point : least)),
-    ),
+    // A lowest point at the end of a line is the line's end, not a valley.
+    points: curves.flatMap(({ points: line }) => {
+      const lowest = line.reduce((least, point) => (point.y < least.y ? point : least));
+      return lowest === line[0] || lowest === line.at(-1) ? [] : [lowest];
+    }),
   };
   const trained: XySeries = {
     name: 'trained models',
@@ -174,7 +180,7 @@ ${svgXyChart({
     min: Math.min(...losses) - 0.15 * range,
     max: Math.max(...losses) + 0.35 * range,
   },
-  series: [...curves, valley, trained],
+  series: [...curves, valley, trained].filter((one) => one.points.length > 0),
 })}
 <p class="note">A, B and the exponents are hardly determined one by one by so few models; judge the law by its predictions.</p>`;
 }
@@ -200,60 +206,82 @@ ${table({
     figures.precise(one.loss),
     one.interval ? figures.preciseInterval(one.interval) : '–',
     `${figures.rate(one.extrapolation)} x`,
-    one.epochs > 4 ? `${TRUST[one.trust]}; needs more text` : TRUST[one.trust],
+    one.epochs > 4 ? `${TRUST[one.trust]}, more text needed` : TRUST[one.trust],
   ]),
 })}`;
 }
 
 /** Exact match of k tokens against compute, measured and as independent tokens would have it. */
 function emergenceSection({ emergence, points }: SweepReport): Markup {
-  const measured = emergence.map(
-    ({ length, points: line }, i): XySeries => ({
+  const best = new Set(frontier(points).map(({ flops }) => flops));
+  const lines = emergence.map(({ length, points: all }) => ({
+    length,
+    all,
+    line: all.filter(({ flops }) => best.has(flops)),
+  }));
+  const strengthOf = (i: number) => 1 - (0.65 * i) / lines.length;
+  const measured = lines.map(
+    ({ length, line }, i): XySeries => ({
       name: 'all k tokens right',
       kind: 'line',
       points: line.map(({ flops, exactMatch }) => ({ x: flops, y: exactMatch })),
-      strength: 1 - (0.7 * i) / emergence.length,
+      strength: strengthOf(i),
       endLabel: `k = ${length}`,
     }),
   );
-  const smooth: XySeries = {
-    name: 'trained models',
-    kind: 'dots',
-    points: points.map(({ flops, loss }) => ({ x: flops, y: loss })),
-  };
-  const rows = emergence.flatMap(({ length, points: line }) => {
-    const last = line.at(-1);
-    return last
-      ? [
-          [
-            String(length),
-            figures.percent(line[0]!.exactMatch),
-            figures.percent(last.exactMatch),
-            figures.rate(last.independent),
-            figures.rate(last.expected),
-            figures.whole(last.spans),
-          ],
-        ]
-      : [];
-  });
-  const expected = emergence.map(
-    ({ length, points: line }, i): XySeries => ({
+  const expected = lines.map(
+    ({ line }, i): XySeries => ({
       name: 'exp(−k CE)',
       kind: 'line',
       dash: 'dashed',
       hue: 'quiet',
       points: line.map(({ flops, expected: value }) => ({ x: flops, y: value })),
-      strength: 1 - (0.6 * i) / emergence.length,
-      ...(length === 1 && { endLabel: 'k = 1' }),
+      strength: strengthOf(i),
     }),
   );
+  const smooth: XySeries[] = [
+    {
+      name: 'best so far',
+      kind: 'line',
+      points: frontier(points).map(({ flops, loss }) => ({ x: flops, y: loss })),
+    },
+    {
+      name: 'trained models',
+      kind: 'dots',
+      points: points.map(({ flops, loss }) => ({ x: flops, y: loss })),
+    },
+  ];
   const sharp = [...measured, ...expected];
-  return markup`<p>One smooth measure and one sharp one of the same models on the same held-out text: the cross-entropy of a token, and whether all k tokens of a span are the likeliest ones. The smooth one falls without a jump; on a linear axis the sharp one stays at nothing and then rises, later the longer the span. That is the measure, not the model (Schaeffer et al. 2023).</p>
+  const spans = Math.max(...emergence.flatMap(({ points: all }) => all.map((point) => point.spans)));
+  const x = { label: 'training FLOPs', kind: 'log' } as const;
+  const rows = lines.flatMap(({ length, line }) => {
+    const [first, last] = [line[0], line.at(-1)];
+    if (!first || !last) return [];
+    return [
+      [
+        String(length),
+        shareText(first.exactMatch),
+        shareText(last.exactMatch),
+        shareText(last.independent),
+        shareText(last.expected),
+        figures.whole(last.spans),
+      ],
+    ];
+  });
+  return markup`<p>One smooth measure and one sharp one of the same models on the same held-out text: the cross-entropy of a token, and whether all k tokens of a span are the likeliest ones. The smooth one falls without a jump; on a linear axis the sharp one stays at nothing and then rises, later the longer the span. That is the measure, not the model (Schaeffer et al. 2023). Lines go through the best model for its compute.</p>
 <div class="figures">
-${svgXyChart({ title: 'Smooth: cross-entropy', x: { label: 'training FLOPs', kind: 'log' }, y: { label: 'nats a token' }, series: [smooth] })}
-${svgXyChart({ title: 'Sharp: exact match', x: { label: 'training FLOPs', kind: 'log' }, y: { label: 'share of spans right', min: 0 }, series: sharp })}
-${svgXyChart({ title: 'The same on a logarithmic axis', x: { label: 'training FLOPs', kind: 'log' }, y: { label: 'share of spans right', kind: 'log' }, series: sharp })}
+${svgXyChart({ title: 'Smooth: cross-entropy', x, y: { label: 'nats a token' }, series: smooth }, { height: 220 })}
+${svgXyChart({ title: 'Sharp: exact match', x, y: { label: 'share of spans right', min: 0 }, series: sharp }, { height: 220 })}
 </div>
+${svgXyChart(
+  {
+    title: 'The same on a logarithmic axis',
+    x,
+    y: { label: 'share of spans right, down to half a span of all', kind: 'log', min: 0.5 / spans, max: 1 },
+    series: sharp,
+  },
+  { height: 220 },
+)}
 ${table({
   columns: [
     { title: 'k' },
@@ -266,6 +294,23 @@ ${table({
   rows,
 })}
 <p class="note">exp(−k CE) is what spans would have if each token were right with the probability that the model gives it. The likeliest token is right more often than that, and easy tokens come together, so measured shares lie above.</p>`;
+}
+
+/** Models that no cheaper one beats, cheapest first. */
+function frontier(points: SweepReport['points']): SweepReport['points'] {
+  let best = Number.POSITIVE_INFINITY;
+  return points
+    .toSorted((a, b) => a.flops - b.flops)
+    .filter(({ loss }) => {
+      const isBetter = loss < best;
+      best = Math.min(best, loss);
+      return isBetter;
+    });
+}
+
+/** 0.123 -> 12.3 %, and small shares as powers of ten. */
+function shareText(value: number): string {
+  return value === 0 || value >= 1e-3 ? figures.percent(value) : value.toExponential(1).replace('e-', 'e−');
 }
 
 function pointTable({ points }: SweepReport): Markup {

@@ -18,7 +18,7 @@ import { announceStages } from '../stages/announce.ts';
 import { measureStep } from '../stages/measure-step.ts';
 import { fileIdentity } from '../training-folder.node.ts';
 import { buildSweepReport } from './build-sweep-report.node.ts';
-import { fitSweepLaw, predictHeldBack, scalingPoints } from './extrapolate.ts';
+import { backtest, fitSweepLaw, predictHeldBack, scalingPoints } from './extrapolate.ts';
 import { heldOutBatches } from './held-out.ts';
 import { checkLadder, checkNumSizes, configOf, parameterCounts, plannedFor, sweepMenu } from './ladder.ts';
 import { measureLadder, planBranches, plannedSecondsOf, SWEEP_RULES, settleEnds } from './plan-sweep.ts';
@@ -296,12 +296,12 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
 
   const seed = settings.seed;
   const source = `plinth scale sweep on ${namesOf(options.files ?? [tokens.identity])}; N counts ${SWEEP_PARAMETERS}`;
-  const heldOutFit = await stage('law', async () => {
+  const { heldOutFit, backtestMiss } = await stage('law', async () => {
     const known = (await folder.points()).filter(({ size }) => size < numSizes - 1);
     const fit = fitSweepLaw(known, { seed, source: `${source}; fitted without the largest size` });
     // The prediction is on disk before the largest size takes its first step.
     await folder.writeJson('law.json', lawFileOf(fit, scalingPoints(known)));
-    return fit;
+    return { heldOutFit: fit, backtestMiss: backtest(known) };
   });
 
   if (trainLargest) {
@@ -325,6 +325,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
       points,
       heldOutFit,
       fit,
+      backtestMiss,
       heldBack: heldBackOf(heldOutFit, points),
       optimizers: resolved.sizes.map((size) => optimizerFor(size.shape)),
     });
@@ -335,8 +336,10 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
   function heldBackOf(fit: LossLawFit, points: readonly SweepPoint[]) {
     const ends = folder.resolved!.settled[numSizes - 1] ?? resolved.ends;
     const tokenCounts = ends.map((end) => end * tokensPerStep);
-    const actual = points.filter(({ size }) => size === numSizes - 1);
-    return predictHeldBack(fit, resolved.sizes.at(-1)!, tokenCounts, actual);
+    return predictHeldBack(fit, resolved.sizes.at(-1)!, tokenCounts, {
+      actual: points.filter(({ size }) => size === numSizes - 1),
+      backtest: backtestMiss,
+    });
   }
 }
 

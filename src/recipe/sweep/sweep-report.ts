@@ -39,6 +39,8 @@ export interface SweepReport {
   readonly heldOutLaw: LawReport;
   /** Fitted to all points; the one in law.json. */
   readonly law: LawReport;
+  /** How far the law was off when the second largest size was predicted from those below; widens the intervals. */
+  readonly backtestMiss: number | undefined;
   readonly heldBack: readonly HeldBackPrediction[];
   readonly tokensPerParameter: { readonly value: number; readonly interval: Interval | undefined };
   /** For the sweep's own minutes and for more. */
