@@ -1,11 +1,11 @@
 /** `plinth plan`: what this machine can train in the time given, before anything is trained. */
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { ConfigError, PlinthError } from '../../core/errors.ts';
 import type { RecipeOverrides } from '../../recipe/recipe.ts';
 import type { DataLaw } from '../../scaling/plan/index.ts';
 import { addDeviceOptions, type DeviceFlags, openDevice } from '../generation-options.ts';
 import type { Installation } from '../installation.ts';
+import { dataLawOf } from '../named-law.ts';
 import { collect, quantity } from '../option-values.ts';
 
 interface PlanFlags extends DeviceFlags {
@@ -55,7 +55,7 @@ export function planCommand(installation: Installation): Command {
     .option('--data-tokens <number>', 'tokens of text that there are; more are repeated', quantity)
     .option('--data <files...>', 'text, to count its tokens instead')
     .option('--bytes-per-token <number>', 'of the vocabulary, with --data (default: 3)', quantity)
-    .option('--law <file>', 'a law file fitted on such text')
+    .option('--law <file>', 'a law file fitted on such text, or a published law by name')
     .option(
       '--served-tokens <number>',
       'tokens to serve: compares smaller sizes trained for longer',
@@ -88,7 +88,8 @@ async function plan(name: string | undefined, flags: PlanFlags, installation: In
   const budget = budgetOf(flags, recipe?.minutes ?? DEFAULT_MINUTES);
   const uniqueTokens =
     flags.dataTokens ?? (flags.data ? await countTokens(flags.data, flags) : recipe?.numTokens);
-  const law = flags.law === undefined ? (recipe?.law ?? (await unknownLaw(flags))) : await lawOf(flags.law);
+  const law =
+    flags.law === undefined ? (recipe?.law ?? (await unknownLaw(flags))) : await dataLawOf(flags.law);
   const device = flags.gflops === undefined ? await openDevice(flags) : undefined;
   const planned = await planForMachine({
     ...(device && { device }),
@@ -184,21 +185,6 @@ async function recipeOf(name: string, installation: Installation): Promise<Plann
 async function unknownLaw({ bytesPerToken }: PlanFlags): Promise<DataLaw> {
   const { textLaw } = await import('../../scaling/plan/index.ts');
   return textLaw(bytesPerToken ?? DEFAULT_BYTES_PER_TOKEN);
-}
-
-async function lawOf(path: string): Promise<DataLaw> {
-  const { readLawFile } = await import('../../scaling/laws/index.ts');
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(
-      `The law file ${path} could not be read. "plinth scale sweep" and "plinth scale fit --out" write one.`,
-      { cause: error },
-    );
-  }
-  const fit = readLawFile(content, path);
-  return { law: fit.law, fit, countsRepeats: false };
 }
 
 async function countTokens(patterns: readonly string[], { bytesPerToken }: PlanFlags): Promise<number> {

@@ -1,7 +1,8 @@
 /** `plinth scale optimal`: the best size and tokens for a budget, under every published law and your own. */
 import { Command } from 'commander';
 import { PlinthError } from '../../core/errors.ts';
-import type { Budget, UncertainLaw } from '../../scaling/laws/index.ts';
+import type { Budget } from '../../scaling/laws/index.ts';
+import { lawOf } from '../named-law.ts';
 import { quantity, share } from '../option-values.ts';
 import { type TermFlags, termsOf } from '../scale-run-options.ts';
 
@@ -66,7 +67,7 @@ async function optimal(flags: OptimalFlags): Promise<void> {
     import('../scale-optimal-text.ts'),
     import('../scale-law-charts.ts'),
   ]);
-  const law = await lawOf(flags.law);
+  const law = await lawOf(flags.law ?? laws.DEFAULT_LAW);
   const best = laws.optimalFor(law, budget);
   const comparison = laws.compareLaws(law, budget);
   const serving =
@@ -166,22 +167,3 @@ async function budgetOf(
 }
 
 /** A law by name, or by the path of a law file. */
-async function lawOf(name: string | undefined): Promise<UncertainLaw> {
-  const { DEFAULT_LAW, namedLaw, readLawFile } = await import('../../scaling/laws/index.ts');
-  if (name === undefined) return namedLaw(DEFAULT_LAW);
-  if (!/[./\\]/.test(name)) return namedLaw(name);
-  const { readFile } = await import('node:fs/promises');
-  let content: string;
-  try {
-    content = await readFile(name, 'utf8');
-  } catch (error) {
-    throw new PlinthError(
-      'disk',
-      `Could not read the law file ${name}. Write one with: plinth scale fit points.csv --out law.json`,
-      {
-        cause: error,
-      },
-    );
-  }
-  return readLawFile(content, name);
-}

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { PlinthError } from '../../core/errors.ts';
 import { readConfig, required } from '../config-file.ts';
 import { addDeviceOptions, type DeviceFlags } from '../generation-options.ts';
+import { dataLawOf } from '../named-law.ts';
 import { collect, notNegative, positiveInteger, quantity, wholeNumber } from '../option-values.ts';
 
 interface TrainFlags extends DeviceFlags {
@@ -13,6 +14,7 @@ interface TrainFlags extends DeviceFlags {
   steps?: number;
   minutes?: number;
   params?: number;
+  law?: string;
   batchSize?: number;
   length?: number;
   learningRate?: number;
@@ -46,7 +48,12 @@ export function trainCommand(): Command {
     .option('--out <folder>', 'where everything goes')
     .option('--steps <number>', 'number of training steps', positiveInteger)
     .option('--minutes <number>', 'minutes of training instead of steps (default: 5)', quantity)
-    .option('--params <number>', 'number of parameters to aim at (default: 1M)', quantity)
+    .option(
+      '--params <number>',
+      'number of parameters to aim at (default: the best for the minutes, 1M with --steps)',
+      quantity,
+    )
+    .option('--law <file>', 'law.json of "plinth scale sweep" on such text, for size and expected loss')
     .option('--batch-size <number>', 'sequences in a step (default: 32)', positiveInteger)
     .option('--length <number>', 'tokens in a sequence, the context (default: 128)', positiveInteger)
     .option('--lr, --learning-rate <number>', 'peak learning rate (default: by width)', quantity)
@@ -93,7 +100,7 @@ async function train(given: TrainFlags): Promise<void> {
     ...(flags.set ?? []),
     ...named.flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`])),
   ]);
-  const dial = { minutes: 5, params: flags.params ?? 1e6 };
+  const law = flags.law === undefined ? undefined : await dataLawOf(flags.law);
   await runTraining('plinth train', flags, (session) =>
     pretrainOnFiles({
       ...session,
@@ -101,7 +108,8 @@ async function train(given: TrainFlags): Promise<void> {
       tokenizer,
       folder,
       length: steps === undefined ? { minutes: minutes ?? 5 } : { steps },
-      params: dial.params,
+      ...(flags.params !== undefined && { params: flags.params }),
+      ...(law && { law }),
       settings,
       ...(flags.validationShare !== undefined && { validationShare: flags.validationShare }),
       ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
@@ -120,6 +128,7 @@ async function configOf(path: string): Promise<TrainFlags> {
     steps: count,
     minutes: z.number().positive(),
     params: z.number().positive(),
+    law: z.string(),
     batchSize: count,
     length: count,
     learningRate: z.number().positive(),
