@@ -331,6 +331,17 @@ describe('refusals', () => {
     );
   });
 
+  test('options of text where tokens are given', async () => {
+    const run = runSweep({
+      tokens: tokensOf(3),
+      vocabSize: 300,
+      folder: out('k'),
+      device: await cpuDevice({ numThreads: 1 }),
+      minutes: 1,
+    });
+    await expectRefusal(run, ConfigError, /"vocabSize" has no effect/);
+  });
+
   test('a folder of another request or of something else, unless it is to begin anew', async () => {
     const run = runTinySweep([text], reference, { settings: { seed: 2 } });
     await expectRefusal(run, ConfigError, /other settings \(settings/);

@@ -363,7 +363,8 @@ function slowed(
 
 const detailOf = ({ hiddenSize, numLayers }: SweepShape) => `${hiddenSize} wide, ${numLayers} layers`;
 
-function checkOptions({ files, tokens, minutes, sizes, settings, vocabSize, tokenizer }: SweepOptions): void {
+function checkOptions(options: SweepOptions): void {
+  const { files, tokens, minutes, sizes, settings, vocabSize, tokenizer } = options;
   if ((files === undefined) === (tokens === undefined)) {
     throw new ConfigError('A sweep takes either files or tokens. Give one of them.');
   }
@@ -373,6 +374,12 @@ function checkOptions({ files, tokens, minutes, sizes, settings, vocabSize, toke
   }
   if (vocabSize !== undefined && tokenizer !== undefined) {
     throw new ConfigError('Give either a tokenizer or a vocabSize for a new one, not both.');
+  }
+  const useless = (['tokenizer', 'vocabSize', 'textColumn'] as const).find(
+    (key) => options[key] !== undefined,
+  );
+  if (tokens && useless !== undefined) {
+    throw new ConfigError(`"${useless}" has no effect where tokens are given. Leave it out.`);
   }
   if (sizes !== undefined) checkNumSizes(typeof sizes === 'number' ? sizes : sizes.length);
   if (settings?.schedule) checkSchedule(settings.schedule);
