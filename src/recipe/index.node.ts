@@ -8,6 +8,7 @@ export {
 } from './experiment/run-experiment.node.ts';
 export { type FinetuneOptions, finetuneOnChats } from './finetune-on-chats.node.ts';
 export * from './index.ts';
+export { type MachinePlan, type MachinePlanOptions, planForMachine } from './machine-plan.node.ts';
 export { type PretrainOptions, pretrainOnFiles } from './pretrain-on-files.node.ts';
 export { defaultRunFolder, type RunOptions, type RunResult, runRecipe } from './run.node.ts';
 export {
@@ -17,4 +18,6 @@ export {
   defaultRules,
 } from './stages/curate-documents.node.ts';
 export { type TrainStageOptions, type TrainStageResult, trainStage } from './stages/train-stage.node.ts';
+export * from './sweep/index.node.ts';
 export type { TrainingOutcome } from './training-outcome.node.ts';
+export * from './transfer/index.node.ts';

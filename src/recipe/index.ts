@@ -16,3 +16,5 @@ export type { ProseSource } from './prose.ts';
 export { defineRecipe, type Recipe, type RecipeSettings, type RecipeSource } from './recipe.ts';
 export { renderReport } from './report/html.ts';
 export type { Report, Score } from './report/report.ts';
+export * from './sweep/index.ts';
+export * from './transfer/index.ts';

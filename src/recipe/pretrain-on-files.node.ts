@@ -81,6 +81,7 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
       kind: 'pretrain',
       files: await Promise.all(options.files.map(fileIdentity)),
       tokenizer: resolve(options.tokenizer),
+      seed,
       ...flat(overrides),
       ...length,
       params: params ?? null,

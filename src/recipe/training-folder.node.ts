@@ -115,8 +115,10 @@ function differences(before: TrainingRequest, after: TrainingRequest): string[] 
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return keys
     .filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
-    .map((key) => `${key}: ${JSON.stringify(before[key])} before, ${JSON.stringify(after[key])} now`);
+    .map((key) => `${key}: ${shown(before[key])} before, ${shown(after[key])} now`);
 }
+
+const shown = (value: unknown) => JSON.stringify(value) ?? 'not given';
 
 /** A file as part of a request: changed content is another training. */
 export async function fileIdentity(path: string): Promise<string> {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { flopsCommand } from '../../src/cli/commands/scale-flops.ts';
 import { memoryCommand } from '../../src/cli/commands/scale-memory.ts';
 import { paramsCommand } from '../../src/cli/commands/scale-params.ts';
-import { tokenCount, tokenLength } from '../../src/cli/scale-architecture.ts';
+import { tokenCount, tokenLength } from '../../src/cli/scale/architecture-options.ts';
 import { encodeSafetensors } from '../../src/model/index.ts';
 import { architectureFromConfig, architectureOf } from '../../src/scaling/architecture/index.ts';
 import { cacheBytes, countParameters } from '../../src/scaling/count/index.ts';

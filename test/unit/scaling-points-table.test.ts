@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readScalingPoints } from '../../src/cli/scaling-points.ts';
+import { readScalingPoints } from '../../src/cli/scale/points-file.ts';
 
 let folder = '';
 beforeAll(async () => {

@@ -82,7 +82,7 @@ async function plan(name: string | undefined, flags: PlanFlags, installation: In
   const [{ parseSettings }, { planForMachine }, print] = await Promise.all([
     import('../settings-override.ts'),
     import('../../recipe/machine-plan.node.ts'),
-    import('../plan-text.ts'),
+    import('../scale/plan-text.ts'),
   ]);
   const recipe = name === undefined ? undefined : await recipeOf(name, installation);
   const budget = budgetOf(flags, recipe?.minutes ?? DEFAULT_MINUTES);
@@ -106,7 +106,7 @@ async function plan(name: string | undefined, flags: PlanFlags, installation: In
   if (flags.html !== undefined) {
     const [{ writeFileAtomic }, { planPage }] = await Promise.all([
       import('../../core/atomic-file.node.ts'),
-      import('../plan-page.ts'),
+      import('../scale/plan-page.ts'),
     ]);
     await writeFileAtomic(flags.html, planPage(planned, budget, name));
   }

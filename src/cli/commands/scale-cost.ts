@@ -10,8 +10,8 @@ import {
   type Work,
   type WorkFlags,
   workOf,
-} from '../scale-run-options.ts';
-import { type WorkModel, workModelFromFlags } from '../scale-work-model.ts';
+} from '../scale/run-options.ts';
+import { type WorkModel, workModelFromFlags } from '../scale/work-model.ts';
 
 interface CostFlags extends WorkFlags, TermFlags {
   days?: number;
@@ -109,7 +109,7 @@ interface Result {
 async function page(flags: CostFlags): Promise<Result> {
   const [library, print] = await Promise.all([
     import('../../scaling/cost/index.ts'),
-    import('../scale-cost-text.ts'),
+    import('../scale/cost-text.ts'),
   ]);
   if (flags.list) {
     return {
@@ -150,7 +150,7 @@ async function costOfWork(flags: CostFlags): Promise<Result> {
 async function training(flags: CostFlags, work: Work): Promise<Result> {
   const [{ acceleratorsForDays, trainingCost }, { trainingText }] = await Promise.all([
     import('../../scaling/cost/index.ts'),
-    import('../scale-cost-text.ts'),
+    import('../scale/cost-text.ts'),
   ]);
   const terms = termsOf(flags);
   const result = trainingCost({ ...terms, flops: work.flops, numAccelerators: flags.count ?? 1 });
@@ -171,7 +171,7 @@ async function budget(flags: CostFlags): Promise<Result> {
     await Promise.all([
       import('../../scaling/cost/index.ts'),
       import('../../scaling/laws/index.ts'),
-      import('../scale-figures.ts'),
+      import('../scale/figures.ts'),
       import('../../core/units.ts'),
     ]);
   const terms = termsOf(flags);
@@ -197,7 +197,7 @@ async function utilization(flags: CostFlags, model: WorkModel | undefined): Prom
   }
   const [{ hfu, mfu, resolveTerms }, { percent, scientific }] = await Promise.all([
     import('../../scaling/cost/index.ts'),
-    import('../scale-figures.ts'),
+    import('../scale/figures.ts'),
   ]);
   const { accelerator, peakFlops, format } = resolveTerms(termsOf(flags));
   const numAccelerators = flags.count ?? 1;
@@ -241,7 +241,7 @@ async function serving(flags: CostFlags, model: WorkModel | undefined): Promise<
   }
   const [{ servingCost }, { servingText }] = await Promise.all([
     import('../../scaling/cost/index.ts'),
-    import('../scale-cost-text.ts'),
+    import('../scale/cost-text.ts'),
   ]);
   const load = { batch: batch, contextTokens: context };
   const at = model?.decodeAt(Math.max(1, context));

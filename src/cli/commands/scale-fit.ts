@@ -70,7 +70,7 @@ async function fit(path: string, flags: FitFlags): Promise<void> {
   if (flags.tokensColumn !== undefined && flags.flopsColumn !== undefined) {
     throw new PlinthError('usage', 'Give --tokens-column or --flops-column, not both: each gives the other.');
   }
-  const { readScalingPoints } = await import('../scaling-points.ts');
+  const { readScalingPoints } = await import('../scale/points-file.ts');
   const read = await readScalingPoints(path, {
     ...(flags.paramsColumn !== undefined && { params: flags.paramsColumn }),
     ...(flags.tokensColumn !== undefined && { tokens: flags.tokensColumn }),
@@ -90,8 +90,8 @@ async function fitLaw(points: ScalingPoint[], description: string, flags: FitFla
   const at = (flags.predict ?? []).map(sizeAndTokens);
   const [laws, print, { fitChart, optimumOrNone }] = await Promise.all([
     import('../../scaling/laws/index.ts'),
-    import('../scale-fit-text.ts'),
-    import('../scale-law-charts.ts'),
+    import('../scale/fit-text.ts'),
+    import('../scale/law-charts.ts'),
   ]);
   const fitted = laws.fitLossLaw(points, {
     seed: flags.seed,
@@ -114,7 +114,7 @@ async function fitLaw(points: ScalingPoint[], description: string, flags: FitFla
   if (flags.out !== undefined || flags.html !== undefined) {
     const [{ writeFileAtomic }, { fitPage }] = await Promise.all([
       import('../../core/atomic-file.node.ts'),
-      import('../scale-law-page.ts'),
+      import('../scale/law-page.ts'),
     ]);
     if (flags.out !== undefined) await writeFileAtomic(flags.out, `${JSON.stringify(written)}\n`);
     if (flags.html !== undefined) {
@@ -153,7 +153,7 @@ async function fitAllocation(points: ScalingPoint[], description: string, flags:
   }
   const [{ fitEnvelope, fitIsoFlop }, { allocationText }] = await Promise.all([
     import('../../scaling/laws/index.ts'),
-    import('../scale-fit-text.ts'),
+    import('../scale/fit-text.ts'),
   ]);
   const options = { seed: flags.seed, numResamples: flags.resamples };
   const fitted = flags.method === 'isoflop' ? fitIsoFlop(points, options) : fitEnvelope(points, options);

@@ -7,7 +7,7 @@ import {
   architectureFromFlags,
   tokenCount,
   tokenLength,
-} from '../scale-architecture.ts';
+} from '../scale/architecture-options.ts';
 import { columns } from '../terminal/columns.ts';
 
 interface FlopsFlags extends ArchitectureFlags {

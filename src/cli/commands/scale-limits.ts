@@ -10,8 +10,8 @@ import {
   termsOf,
   type WorkFlags,
   workOf,
-} from '../scale-run-options.ts';
-import { workModelFromFlags } from '../scale-work-model.ts';
+} from '../scale/run-options.ts';
+import { workModelFromFlags } from '../scale/work-model.ts';
 
 interface LimitFlags extends WorkFlags, TermFlags {
   days?: number;
@@ -55,7 +55,7 @@ export function limitsCommand(): Command {
 async function limits(flags: LimitFlags): Promise<void> {
   const [library, print] = await Promise.all([
     import('../../scaling/limits/index.ts'),
-    import('../scale-limits-text.ts'),
+    import('../scale/limits-text.ts'),
   ]);
   if (flags.count !== undefined) {
     throw new PlinthError(

@@ -8,7 +8,7 @@ import {
   addArchitectureOptions,
   architectureFromFlags,
   tokenLength,
-} from '../scale-architecture.ts';
+} from '../scale/architecture-options.ts';
 import { columns } from '../terminal/columns.ts';
 
 interface MemoryFlags extends ArchitectureFlags {

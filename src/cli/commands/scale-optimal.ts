@@ -4,7 +4,7 @@ import { PlinthError } from '../../core/errors.ts';
 import type { Budget } from '../../scaling/laws/index.ts';
 import { lawOf } from '../named-law.ts';
 import { quantity, share } from '../option-values.ts';
-import { type TermFlags, termsOf } from '../scale-run-options.ts';
+import { type TermFlags, termsOf } from '../scale/run-options.ts';
 
 interface OptimalFlags extends TermFlags {
   flops?: number;
@@ -64,8 +64,8 @@ async function optimal(flags: OptimalFlags): Promise<void> {
   const { budget, label, dollars } = await budgetOf(flags);
   const [laws, print, { isoFlopChart }] = await Promise.all([
     import('../../scaling/laws/index.ts'),
-    import('../scale-optimal-text.ts'),
-    import('../scale-law-charts.ts'),
+    import('../scale/optimal-text.ts'),
+    import('../scale/law-charts.ts'),
   ]);
   const law = await lawOf(flags.law ?? laws.DEFAULT_LAW);
   const best = laws.optimalFor(law, budget);
@@ -91,7 +91,7 @@ async function optimal(flags: OptimalFlags): Promise<void> {
   if (flags.html !== undefined) {
     const [{ writeFileAtomic }, { optimalPage }] = await Promise.all([
       import('../../core/atomic-file.node.ts'),
-      import('../scale-law-page.ts'),
+      import('../scale/law-page.ts'),
     ]);
     await writeFileAtomic(flags.html, optimalPage(shown));
   }
@@ -140,13 +140,13 @@ async function budgetOf(
     for (const term of ['accelerator', 'utilization', 'price', 'peak'] as const) {
       if (flags[term] !== undefined) throw new PlinthError('usage', `--${term} goes with --dollars.`);
     }
-    const { budgetText } = await import('../scale-optimal-text.ts');
+    const { budgetText } = await import('../scale/optimal-text.ts');
     const budget = { [name]: flags[name]! } as unknown as Budget;
     return { budget, label: budgetText(budget) };
   }
   const [{ flopsForDollars, resolveTerms }, print] = await Promise.all([
     import('../../scaling/cost/index.ts'),
-    import('../scale-figures.ts'),
+    import('../scale/figures.ts'),
   ]);
   const dollars = flags.dollars!;
   const terms = termsOf(flags);

@@ -9,7 +9,7 @@ import {
   addArchitectureOptions,
   architectureFromFlags,
   modelFolder,
-} from '../scale-architecture.ts';
+} from '../scale/architecture-options.ts';
 import { columns } from '../terminal/columns.ts';
 import { groupedDigits } from '../terminal/grouped-digits.ts';
 

@@ -1,5 +1,5 @@
 /** What `plinth scale cost` prints for people: the cost of a run, the table of accelerators, the worked example. */
-import { formatBytes, formatCount } from '../core/units.ts';
+import { formatBytes, formatCount } from '../../core/units.ts';
 import type {
   Accelerator,
   Gpt3Example,
@@ -7,7 +7,9 @@ import type {
   Range,
   ServingCost,
   TrainingCost,
-} from '../scaling/cost/index.ts';
+} from '../../scaling/cost/index.ts';
+import { columns } from '../terminal/columns.ts';
+import { groupedDigits } from '../terminal/grouped-digits.ts';
 import {
   assumptionTable,
   carbon,
@@ -20,10 +22,8 @@ import {
   spread,
   threeDigits,
   watts,
-} from './scale-figures.ts';
-import type { Work } from './scale-run-options.ts';
-import { columns } from './terminal/columns.ts';
-import { groupedDigits } from './terminal/grouped-digits.ts';
+} from './figures.ts';
+import type { Work } from './run-options.ts';
 
 const EPOCH_TABLES =
   'Epoch AI, machine learning hardware, https://epoch.ai/data/machine-learning-hardware, CC BY 4.0';

@@ -1,7 +1,7 @@
 /** What the cost and the limits of a run need to know of an architecture: sizes, arithmetic, cache. */
-import type { Architecture } from '../scaling/architecture/index.ts';
-import { type ArchitectureFlags, architectureFromFlags } from './scale-architecture.ts';
-import { scientific } from './scale-figures.ts';
+import type { Architecture } from '../../scaling/architecture/index.ts';
+import { type ArchitectureFlags, architectureFromFlags } from './architecture-options.ts';
+import { scientific } from './figures.ts';
 
 export interface WorkModel {
   readonly name: string;
@@ -21,12 +21,15 @@ export async function workModelFromFlags(flags: ArchitectureFlags): Promise<Work
   if (flags.preset === undefined && flags.config === undefined && flags.model === undefined) return undefined;
   const [architecture, count] = await Promise.all([
     architectureFromFlags(flags),
-    import('../scaling/count/index.ts'),
+    import('../../scaling/count/index.ts'),
   ]);
   return workModel(architecture, count);
 }
 
-function workModel(architecture: Architecture, count: typeof import('../scaling/count/index.ts')): WorkModel {
+function workModel(
+  architecture: Architecture,
+  count: typeof import('../../scaling/count/index.ts'),
+): WorkModel {
   const { total, active } = count.countParameters(architecture);
   const { training, contextLength } = count.flopsPerToken(architecture);
   return {

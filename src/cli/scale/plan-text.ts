@@ -1,10 +1,10 @@
 /** A plan in words: for the terminal, and the rows and the chart that the page shows too. */
-import { formatBytes, formatCount, formatDuration } from '../core/units.ts';
-import type { MachinePlan } from '../recipe/machine-plan.node.ts';
-import type { XyChart } from '../recipe/report/xy-chart.ts';
-import type { SizePlan } from '../scaling/plan/index.ts';
-import { scientific } from './scale-figures.ts';
-import { textWidth } from './terminal/text-width.ts';
+import { formatBytes, formatCount, formatDuration } from '../../core/units.ts';
+import type { MachinePlan } from '../../recipe/machine-plan.node.ts';
+import type { XyChart } from '../../recipe/report/xy-chart.ts';
+import type { SizePlan } from '../../scaling/plan/index.ts';
+import { textWidth } from '../terminal/text-width.ts';
+import { scientific } from './figures.ts';
 
 export type ShownBudget =
   | { readonly minutes: number }

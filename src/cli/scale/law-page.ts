@@ -1,9 +1,9 @@
 /** `plinth scale optimal` and `plinth scale fit` as pages: the same figures as in the terminal, with charts. */
-import { renderPage, tile } from '../recipe/report/html-page.ts';
-import { section, table } from '../recipe/report/html-table.ts';
-import { type Markup, markup } from '../recipe/report/markup.ts';
-import { svgXyChart } from '../recipe/report/svg-xy-chart.ts';
-import type { XyChart } from '../recipe/report/xy-chart.ts';
+import { renderPage, tile } from '../../recipe/report/html-page.ts';
+import { section, table } from '../../recipe/report/html-table.ts';
+import { type Markup, markup } from '../../recipe/report/markup.ts';
+import { svgXyChart } from '../../recipe/report/svg-xy-chart.ts';
+import type { XyChart } from '../../recipe/report/xy-chart.ts';
 import type {
   DataConstrainedPoint,
   EpochWorth,
@@ -11,9 +11,9 @@ import type {
   LossLawFit,
   ServingTradeOff,
   UncertainLaw,
-} from '../scaling/laws/index.ts';
-import { percent, threeDigits } from './scale-figures.ts';
-import { constantRows, type Prediction, predictionRows } from './scale-fit-text.ts';
+} from '../../scaling/laws/index.ts';
+import { percent, threeDigits } from './figures.ts';
+import { constantRows, type Prediction, predictionRows } from './fit-text.ts';
 import {
   ASSUMPTIONS,
   amount,
@@ -25,7 +25,7 @@ import {
   type OptimumWithIntervals,
   optimumRows,
   ROUNDING_NOTE,
-} from './scale-optimal-text.ts';
+} from './optimal-text.ts';
 
 export interface OptimalPageInput {
   readonly law: UncertainLaw;

@@ -1,7 +1,7 @@
 /** Amounts of `plinth scale cost` and `scale limits` as people read them. */
-import { formatCount } from '../core/units.ts';
-import type { Assumption, Range } from '../scaling/cost/index.ts';
-import { columns } from './terminal/columns.ts';
+import { formatCount } from '../../core/units.ts';
+import type { Assumption, Range } from '../../scaling/cost/index.ts';
+import { columns } from '../terminal/columns.ts';
 
 /** 3.14e+23 -> "3.14e23". */
 export function scientific(value: number): string {

@@ -1,10 +1,10 @@
 /** The options that `plinth scale cost` and `plinth scale limits` share: what runs, on what, on what terms. */
 import { type Command, Option } from 'commander';
-import { PlinthError } from '../core/errors.ts';
-import type { NumberFormat, RunTerms } from '../scaling/cost/index.ts';
-import { notNegative, positiveInteger, quantity, share } from './option-values.ts';
-import { type ArchitectureFlags, addArchitectureOptions } from './scale-architecture.ts';
-import type { WorkModel } from './scale-work-model.ts';
+import { PlinthError } from '../../core/errors.ts';
+import type { NumberFormat, RunTerms } from '../../scaling/cost/index.ts';
+import { notNegative, positiveInteger, quantity, share } from '../option-values.ts';
+import { type ArchitectureFlags, addArchitectureOptions } from './architecture-options.ts';
+import type { WorkModel } from './work-model.ts';
 
 export interface WorkFlags extends ArchitectureFlags {
   flops?: number;

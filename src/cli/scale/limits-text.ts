@@ -1,10 +1,10 @@
 /** What `plinth scale limits` prints for people: each limit with what is needed and what there is, then when growth meets it. */
-import { formatCount } from '../core/units.ts';
-import type { Range } from '../scaling/cost/index.ts';
-import { LARGEST_RUN, type LimitRow, type RunLimits } from '../scaling/limits/index.ts';
-import { percent, scientific, spread, threeDigits, watts } from './scale-figures.ts';
-import type { Work } from './scale-run-options.ts';
-import { columns } from './terminal/columns.ts';
+import { formatCount } from '../../core/units.ts';
+import type { Range } from '../../scaling/cost/index.ts';
+import { LARGEST_RUN, type LimitRow, type RunLimits } from '../../scaling/limits/index.ts';
+import { columns } from '../terminal/columns.ts';
+import { percent, scientific, spread, threeDigits, watts } from './figures.ts';
+import type { Work } from './run-options.ts';
 
 export interface LimitsResult {
   readonly work: Work | null;

@@ -1,7 +1,7 @@
 /** What `plinth scale fit` prints: constants, how good they are, and what they predict. */
-import type { AllocationFit, LossLawFit, LossPrediction, ScalingPoint } from '../scaling/laws/index.ts';
-import { amount, between, compute, loss } from './scale-optimal-text.ts';
-import { columns } from './terminal/columns.ts';
+import type { AllocationFit, LossLawFit, LossPrediction, ScalingPoint } from '../../scaling/laws/index.ts';
+import { columns } from '../terminal/columns.ts';
+import { amount, between, compute, loss } from './optimal-text.ts';
 
 export interface Prediction extends LossPrediction {
   readonly params: number;

@@ -1,5 +1,5 @@
 /** What `plinth scale optimal` prints: the best model, the same budget under every law, and what else was asked. */
-import { formatCount } from '../core/units.ts';
+import { formatCount } from '../../core/units.ts';
 import type {
   Budget,
   DataConstrainedPoint,
@@ -10,9 +10,9 @@ import type {
   OptimumIntervals,
   ServingTradeOff,
   UncertainLaw,
-} from '../scaling/laws/index.ts';
-import { percent, scientific, threeDigits } from './scale-figures.ts';
-import { columns } from './terminal/columns.ts';
+} from '../../scaling/laws/index.ts';
+import { columns } from '../terminal/columns.ts';
+import { percent, scientific, threeDigits } from './figures.ts';
 
 export type OptimumWithIntervals = Optimum & { readonly intervals?: OptimumIntervals };
 

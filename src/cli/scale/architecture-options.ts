@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { DataError, PlinthError } from '../core/errors.ts';
-import type { Architecture } from '../scaling/architecture/index.ts';
+import { DataError, PlinthError } from '../../core/errors.ts';
+import type { Architecture } from '../../scaling/architecture/index.ts';
 
 /** More than there is text of any kind; keeps products of it finite. */
 const MAX_TOKENS = 1e30;
@@ -40,10 +40,10 @@ export async function architectureFromFlags(flags: ArchitectureFlags): Promise<A
       `${given.length === 0 ? 'Say which model:' : 'Give one model only:'} --preset NAME (such as gpt2), --config FILE, or --model FOLDER. "plinth scale params --list" shows the presets.`,
     );
   }
-  const { architectureFromConfig, architectureOf } = await import('../scaling/architecture/index.ts');
+  const { architectureFromConfig, architectureOf } = await import('../../scaling/architecture/index.ts');
   if (flags.preset !== undefined) return architectureOf(flags.preset);
   const path = flags.config ?? join(await modelFolder(flags.model!), 'config.json');
-  const { readJsonFile } = await import('../core/json-file.node.ts');
+  const { readJsonFile } = await import('../../core/json-file.node.ts');
   const json = await readJsonFile(path, 'Expected the config.json of a model.');
   if (json === undefined)
     throw new DataError(`There is no file ${path}. Expected the config.json of a model.`);
@@ -52,7 +52,7 @@ export async function architectureFromFlags(flags: ArchitectureFlags): Promise<A
 
 /** The folder that --model means. */
 export async function modelFolder(name: string): Promise<string> {
-  const { findModel } = await import('./model-folder.ts');
+  const { findModel } = await import('../model-folder.ts');
   return findModel(name);
 }
 

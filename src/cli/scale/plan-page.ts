@@ -1,10 +1,10 @@
 /** `plinth plan --html`: the same figures as in the terminal, as a page. */
-import { formatCount, formatDuration } from '../core/units.ts';
-import type { MachinePlan } from '../recipe/machine-plan.node.ts';
-import { renderPage, tile } from '../recipe/report/html-page.ts';
-import { section, table } from '../recipe/report/html-table.ts';
-import { markup } from '../recipe/report/markup.ts';
-import { svgXyChart } from '../recipe/report/svg-xy-chart.ts';
+import { formatCount, formatDuration } from '../../core/units.ts';
+import type { MachinePlan } from '../../recipe/machine-plan.node.ts';
+import { renderPage, tile } from '../../recipe/report/html-page.ts';
+import { section, table } from '../../recipe/report/html-table.ts';
+import { markup } from '../../recipe/report/markup.ts';
+import { svgXyChart } from '../../recipe/report/svg-xy-chart.ts';
 import {
   budgetText,
   planChart,

@@ -1,7 +1,7 @@
 /** The charts of `plinth scale optimal` and `plinth scale fit`, for the terminal and for pages alike. */
-import { ConfigError } from '../core/errors.ts';
-import { formatCount } from '../core/units.ts';
-import type { XyChart, XySeries } from '../recipe/report/xy-chart.ts';
+import { ConfigError } from '../../core/errors.ts';
+import { formatCount } from '../../core/units.ts';
+import type { XyChart, XySeries } from '../../recipe/report/xy-chart.ts';
 import {
   isoFlopCurve,
   type LossLaw,
@@ -10,8 +10,8 @@ import {
   optimalFor,
   type ScalingPoint,
   type UncertainLaw,
-} from '../scaling/laws/index.ts';
-import { scientific } from './scale-figures.ts';
+} from '../../scaling/laws/index.ts';
+import { scientific } from './figures.ts';
 
 const SIZES = { label: 'parameters', kind: 'log' } as const;
 const LOSSES = { label: 'loss, nats a token' } as const;

@@ -2,8 +2,8 @@
  * Training runs from a table: csv, tsv, jsonl or json, with columns for parameters, tokens or FLOPs, and loss under
  * any of their usual names. A row that cannot be read is an error with its line; nothing is skipped in silence.
  */
-import { DataError } from '../core/errors.ts';
-import type { ScalingPoint } from '../scaling/laws/index.ts';
+import { DataError } from '../../core/errors.ts';
+import type { ScalingPoint } from '../../scaling/laws/index.ts';
 
 export interface PointColumns {
   readonly params?: string;
@@ -131,19 +131,19 @@ function numberOf(text: string): number {
 
 async function rowsOf(path: string): Promise<Row[]> {
   const [{ formatOf, extensionOf }, { ReadReport }] = await Promise.all([
-    import('../data/readers/file-format.ts'),
-    import('../data/document.ts'),
+    import('../../data/readers/file-format.ts'),
+    import('../../data/document.ts'),
   ]);
   const format = formatOf(path);
   const report = new ReadReport(path);
   const rows: Row[] = [];
   if (format === 'csv' || format === 'tsv') {
-    const { csvRecords } = await import('../data/readers/csv-records.node.ts');
+    const { csvRecords } = await import('../../data/readers/csv-records.node.ts');
     for await (const { columns, fields, position } of csvRecords(path, report)) {
       rows.push({ position, cells: Object.fromEntries(columns.map((column, i) => [column, fields[i]])) });
     }
   } else if (format === 'jsonl') {
-    const { jsonlRecords } = await import('../data/readers/jsonl-reader.node.ts');
+    const { jsonlRecords } = await import('../../data/readers/jsonl-reader.node.ts');
     for await (const { record, position } of jsonlRecords(path, report)) {
       rows.push({ position, cells: record });
     }
@@ -162,7 +162,7 @@ async function rowsOf(path: string): Promise<Row[]> {
 
 /** A list of objects, or an object with such a list as 'points' (a law file has one). */
 async function jsonRows(path: string): Promise<Row[]> {
-  const { readJsonFile } = await import('../core/json-file.node.ts');
+  const { readJsonFile } = await import('../../core/json-file.node.ts');
   const value = await readJsonFile(path, 'Expected JSON with a list of runs.');
   if (value === undefined) throw new DataError(`There is no file ${path}.`);
   const list = Array.isArray(value) ? value : (value as { points?: unknown } | null)?.points;
