@@ -3,7 +3,6 @@
  * text, and one point for each of them. Plain data; how they come about is in the files beside this one.
  */
 import type { BatchSource } from '../../data/tokens/token-batch.ts';
-import type { SaveCheckpointInput } from '../../model/checkpoint.node.ts';
 import type { Parametrisation } from '../../model/parametrisation.ts';
 import type { Tokenizer } from '../../tokenizer/index.ts';
 import type { OptimizerSettings } from '../../train/optimizer.ts';
@@ -39,9 +38,10 @@ export interface SweepTokens {
   train(shape: BatchShape): BatchSource;
   /** Text that is not in training. */
   validation(shape: BatchShape): BatchSource;
-  /** For bits per byte, and saved beside the largest model. */
+  /** For bits per byte. */
   readonly tokenizer?: Tokenizer;
-  readonly tokenizerFiles?: SaveCheckpointInput['files'];
+  /** tokenizer.json and the like, saved beside the largest model. */
+  readonly tokenizerFiles?: ReadonlyMap<string, string | Uint8Array>;
 }
 
 export interface BatchShape {
