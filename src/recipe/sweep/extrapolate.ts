@@ -17,7 +17,7 @@ import type { MeasuredSize } from './plan-sweep.ts';
 import type { SweepPoint } from './sweep.ts';
 
 /** How far beyond the trained models a statement reaches, in compute, and what that is worth. */
-export const TRUST = { near: 3, far: 30 } as const;
+const TRUST = { near: 3, far: 30 } as const;
 export type Trust = 'inside' | 'near' | 'far' | 'speculation';
 
 export interface HeldBackPrediction {
@@ -167,7 +167,7 @@ export function bestSizeFor(
   };
 }
 
-export function trustOf(extrapolation: number): Trust {
+function trustOf(extrapolation: number): Trust {
   if (extrapolation <= 1) return 'inside';
   if (extrapolation <= TRUST.near) return 'near';
   return extrapolation <= TRUST.far ? 'far' : 'speculation';

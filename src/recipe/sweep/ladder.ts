@@ -9,7 +9,7 @@ import { modelConfig, planModel } from '../plan.ts';
 import type { RecipeSettings } from '../recipe.ts';
 import type { SweepSettings, SweepShape } from './sweep.ts';
 
-export const LADDER_LIMITS = {
+const LADDER_LIMITS = {
   /** Of a ladder; a law of size needs three sizes beside the one that is held back. */
   minSizes: 4,
   maxSizes: 12,

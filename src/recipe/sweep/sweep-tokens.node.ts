@@ -39,7 +39,7 @@ export interface TextTokensOptions {
 /** Text that a tokenizer is trained on, drawn evenly from all documents. */
 const TOKENIZER_CHARACTERS = 4_000_000;
 /** Text that is read; more than this is more than a sweep of hours trains on. */
-export const MAX_TEXT_BYTES = 1_000_000_000;
+const MAX_TEXT_BYTES = 1_000_000_000;
 
 /** Throws DataError for files that cannot be read or hold too little text, ConfigError for a tokenizer without an end of text. */
 export async function prepareTextTokens(
