@@ -88,7 +88,6 @@ export async function planForMachine(options: MachinePlanOptions): Promise<Machi
     machine,
     law,
     ...(uniqueTokens !== undefined && { uniqueTokens }),
-    ...(pretrainShare !== undefined && { pretrainShare }),
   });
   const requestOf = (machine: Machine): PlanRequest => {
     const request = planRequest(dial, overrides, contextOf(machine));

@@ -64,8 +64,6 @@ export interface PlanContext {
   readonly law?: DataLaw;
   /** Tokens of one pass over the pre-training data. */
   readonly uniqueTokens?: number;
-  /** Share of the budget that pre-training gets; the rest finetunes. */
-  readonly pretrainShare?: number;
 }
 
 /**
@@ -190,16 +188,18 @@ function shapeOfWidth(hiddenSize: number): ModelShape {
   };
 }
 
-/** What is asked of `chooseSize` for pre-training. */
+/**
+ * What is asked of `chooseSize`: the size that is best after all training, finetuning included, since that goes on
+ * teaching the same facts.
+ */
 export function planRequest(
   dial: Dial,
   overrides: RecipeOverrides = {},
   context: PlanContext = {},
 ): PlanRequest {
-  const share = context.pretrainShare ?? PRETRAIN_SHARE;
   const seconds = dial.minutes * 60 * PLANNED_SHARE - USUAL_OVERHEAD_SECONDS;
   const budget: TrainingBudget =
-    dial.flops === undefined ? { seconds: Math.max(1, seconds) * share } : { flops: dial.flops * share };
+    dial.flops === undefined ? { seconds: Math.max(1, seconds) } : { flops: dial.flops };
   return {
     budget,
     machine: context.machine ?? NOMINAL_MACHINE,

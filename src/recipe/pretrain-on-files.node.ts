@@ -122,8 +122,7 @@ export async function pretrainOnFiles(options: PretrainOptions): Promise<Trainin
       folder.decide(async () => {
         const { settings, machine, measured } = await planOnMachine({
           device,
-          plan: (onMachine) =>
-            planModel(dial, overrides, { machine: onMachine, law, uniqueTokens, pretrainShare: 1 }),
+          plan: (onMachine) => planModel(dial, overrides, { machine: onMachine, law, uniqueTokens }),
           config: configOf,
           batches: batchesOf,
           memoryBytes: availableMemoryBytes(),

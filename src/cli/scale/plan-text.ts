@@ -108,7 +108,9 @@ export function planText(plan: MachinePlan, budget: ShownBudget, recipe: string 
     '',
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     '',
-    'The same budget at other sizes (pre-training only)',
+    plan.finetuningSteps > 0
+      ? 'All steps, pre-training and finetuning, at this and other sizes'
+      : 'The same budget at other sizes',
     '',
     ...aligned([[...SIZE_HEAD], ...sizeRows(plan)]),
   ];
@@ -130,7 +132,9 @@ function aligned(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** Expected loss of every size with the same budget, the chosen one marked. */
-export function planChart({ sizes, chosen }: MachinePlan): XyChart {
+export function planChart({ sizes, chosen: planned }: MachinePlan): XyChart {
+  // With the whole budget, as the other sizes have it.
+  const chosen = sizes.find(({ params }) => params === planned.params) ?? planned;
   const near = sizes.filter(({ loss }) => loss.loss < 2.5 * chosen.loss.loss);
   const hasBand = near.length > 0 && near.every(({ loss }) => loss.interval !== undefined);
   return {

@@ -40,7 +40,7 @@ export function planShape(
   const { sftOptimizer, sftSchedule, unknownShare, proseShare, ...settings } = planModel(
     { ...dial, minutes: dial.minutes / numModels },
     overrides,
-    { pretrainShare: 1, ...(machine && { machine }) },
+    machine ? { machine } : {},
   );
   return settings;
 }
