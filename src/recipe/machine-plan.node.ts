@@ -172,7 +172,7 @@ const NOMINAL_GFLOPS = 100;
 const RANDOM_WINDOWS = 4;
 
 /** Batches of random tokens: a step takes as long on them as on text. */
-function randomBatches({ vocabSize, batchSize, contextLength, seed }: PlannedSettings): BatchSource {
+export function randomBatches({ vocabSize, batchSize, contextLength, seed }: PlannedSettings): BatchSource {
   const random = new KeyedRandom(seed).fork('tokens for measuring');
   const numTokens = RANDOM_WINDOWS * batchSize * (contextLength + 1);
   const tokens = Int32Array.from({ length: numTokens }, (_, i) => random.integer(i, vocabSize));

@@ -34,7 +34,7 @@ const PLANNED_SHARE = 0.95;
 const PROSE_SHARE = 0.1;
 const MIN_STEPS = 30;
 /** How far finetuning may move from its plan when the machine turns out slower or faster. */
-const SETTLED_SHARES = [0.6, 1.25] as const;
+const SETTLED_SHARES = [0.5, 2] as const;
 /** What is assumed of a machine that was not measured: two cores of a laptop. */
 const NOMINAL_MACHINE: Machine = { gflops: 100 };
 /** The learning rate at a width of 128 and a batch of 32 x 128 tokens. */

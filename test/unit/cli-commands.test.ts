@@ -13,7 +13,7 @@ describe('help', () => {
   test('of the program names every command; of a command it has an example', async () => {
     const { code, stdout } = await run('--help');
     expect(code).toBe(0);
-    const commands = ['run', 'new', 'train', 'sft', 'generate', 'chat', 'tokenizer'];
+    const commands = ['run', 'plan', 'new', 'train', 'sft', 'generate', 'chat', 'tokenizer'];
     for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     const lines = [
       ...commands.map((command) => [command]),

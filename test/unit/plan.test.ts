@@ -179,8 +179,8 @@ describe('settleFinetuning', () => {
   });
 
   test('keeps within the bounds of the plan, also when time is over', () => {
-    expect(settle({ secondsSoFar: 10_000 })).toBe(240);
-    expect(settle({ secondsSoFar: 0, secondsPerStep: 0.01 })).toBe(500);
+    expect(settle({ secondsSoFar: 10_000 })).toBe(200);
+    expect(settle({ secondsSoFar: 0, secondsPerStep: 0.01 })).toBe(800);
     expect(settle({ plannedSteps: 30, secondsSoFar: 10_000 })).toBe(30);
   });
 });

@@ -67,22 +67,18 @@ export function scaleSweepCommand(): Command {
 
 async function sweep(flags: SweepFlags): Promise<void> {
   if (flags.html && flags.json) throw new PlinthError('usage', 'Give either --html or --json, not both.');
-  const [{ runSweep }, { sweepSummary }, { openProgress }, { listenForInterrupt }, { shownPath }] =
-    await Promise.all([
+  const [{ runSweep }, { sweepSummary }, { AFTER_THIS_STEP, withSession }, { shownPath }] = await Promise.all(
+    [
       import('../../recipe/sweep/index.node.ts'),
       import('../../recipe/sweep/text-sweep.ts'),
-      import('../progress/progress.ts'),
-      import('../interrupt.ts'),
+      import('../session.ts'),
       import('../model-folder.ts'),
-    ]);
-  const device = await openDevice(flags);
-  const progress = openProgress({ title: 'plinth scale sweep' });
-  using interrupt = listenForInterrupt(() =>
-    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
+    ],
   );
-  let result: Awaited<ReturnType<typeof runSweep>>;
-  try {
-    result = await runSweep({
+  const device = await openDevice(flags);
+  const result = await withSession('plinth scale sweep', AFTER_THIS_STEP, (session) =>
+    runSweep({
+      ...session,
       files: flags.data,
       folder: resolve(flags.out),
       device,
@@ -98,13 +94,8 @@ async function sweep(flags: SweepFlags): Promise<void> {
         ...(flags.length !== undefined && { contextLength: flags.length }),
       },
       fresh: flags.fresh ?? false,
-      onEvent: progress.onEvent,
-      signal: interrupt.signal,
-    });
-  } finally {
-    progress.close();
-  }
-  interrupt[Symbol.dispose]();
+    }),
+  );
   const { folder, report, trained } = result;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ folder, trained, report })}\n`);

@@ -114,23 +114,18 @@ function learningRate(text: string): number {
 }
 
 async function transfer(flags: TransferFlags): Promise<void> {
-  const [{ runTransfer }, { transferSummary }, { openProgress }, { listenForInterrupt }, { shownPath }] =
+  const [{ runTransfer }, { transferSummary }, { AFTER_THIS_STEP, withSession }, { shownPath }] =
     await Promise.all([
       import('../../recipe/transfer/index.node.ts'),
       import('../../recipe/transfer/text-transfer.ts'),
-      import('../progress/progress.ts'),
-      import('../interrupt.ts'),
+      import('../session.ts'),
       import('../model-folder.ts'),
     ]);
   const device = await openDevice(flags);
   const source = flags.data === undefined ? await factbook() : await ownTexts(flags.data, flags.textColumn);
-  const progress = openProgress({ title: 'plinth scale transfer' });
-  using interrupt = listenForInterrupt(() =>
-    progress.note('Stopping after this step. Ctrl-C again ends at once.'),
-  );
-  let result: Awaited<ReturnType<typeof runTransfer>>;
-  try {
-    result = await runTransfer({
+  const result = await withSession('plinth scale transfer', AFTER_THIS_STEP, (session) =>
+    runTransfer({
+      ...session,
       ...source,
       folder: flags.out,
       device,
@@ -152,13 +147,8 @@ async function transfer(flags: TransferFlags): Promise<void> {
       onlyCheck: flags.coordinateCheck ?? false,
       fresh: flags.fresh ?? false,
       command: commandOf(process.argv),
-      onEvent: progress.onEvent,
-      signal: interrupt.signal,
-    });
-  } finally {
-    progress.close();
-  }
-  interrupt[Symbol.dispose]();
+    }),
+  );
   const { folder, report } = result;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ folder, report })}\n`);
