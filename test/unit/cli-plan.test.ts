@@ -107,7 +107,7 @@ describe('plinth plan', () => {
     [['--loss', '0.1', '--gflops', '100'], 1, /No size reaches a loss of 0.1 by the law "unknown text"/],
     [['quality-quantity', '--gflops', '100'], 1, /is an experiment; it plans its own arms/],
     [['--law', './none.json', '--gflops', '100'], 1, /Could not read the law file .\/none.json/],
-    [['--law', 'epok', '--gflops', '100'], 1, /no scaling law 'epok'. Did you mean 'epoch'/],
+    [['--law', 'epoc', '--gflops', '100'], 1, /no scaling law 'epoc'. Did you mean 'epoch'/],
     [['--minutes', '1e9', '--gflops', '100'], 1, /minutes must be above 0 and at most 10080/],
     [['--minutes', '5', '--gflops', '100', '--set', 'vocabulary=3'], 2, /no such setting/],
   ])('%j is refused', async (args, code, message) => {
