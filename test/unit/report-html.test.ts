@@ -246,3 +246,16 @@ test('the summary for the terminal gives the main figures and no control charact
   }
   expect(summary.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
 });
+
+test('what the plan said of the loss stands beside what was reached, on the page and in the terminal', () => {
+  const report = exampleReport();
+  const [pretrain, ...others] = report.plan.stages;
+  const predictedLoss = { loss: 0.891, interval: [0.847, 0.936] as const, law: 'atlas' };
+  const stages = [{ ...pretrain!, validationLoss: 0.878, predictedLoss }, ...others];
+  const planned = { ...report, plan: { ...report.plan, stages } };
+  expect(textOf(renderReport(planned))).toContain(
+    'predicted 0.891 (0.847–0.936) by the law “atlas”, reached 0.878 nats per token.',
+  );
+  expect(reportSummary(planned)).toMatch(/Loss after pretrain +0\.878 +predicted 0\.891 \(0\.847–0\.936\)/);
+  expect(textOf(renderReport(report))).not.toContain('by the law');
+});

@@ -15,6 +15,7 @@ export function trainingSection(report: Report): Markup {
     markup`<h3>Plan and outcome</h3>`,
     planTable(report),
     markup`<p>Asked for ${figures.rate(report.plan.minutes)} ${report.plan.minutes === 1 ? 'minute' : 'minutes'}; planned ${figures.duration(report.plan.plannedSeconds)} in all, took ${figures.duration(report.wallSeconds)}. Speed: planned ${figures.whole(report.plan.plannedTokensPerSecond)} tokens/s, reached ${figures.whole(report.train.tokensPerSecond)} tokens/s (${figures.rate(report.train.gflops)} GFLOP/s, ${figures.percent(report.train.shareOfPeak)} of the machine's matrix product).</p>`,
+    report.plan.stages.map(predictedSentence),
   );
 }
 
@@ -40,8 +41,6 @@ function planTable({ plan, train }: Report): Markup {
     figures.duration(stage.seconds),
     figures.rate(stage.learningRate),
     figures.precise(stage.finalLoss),
-    predicted(stage),
-    figures.precise(stage.validationLoss),
   ]);
   const sum = (key: 'plannedSeconds' | 'seconds') =>
     plan.stages.reduce((total, stage) => total + stage[key], 0);
@@ -54,8 +53,6 @@ function planTable({ plan, train }: Report): Markup {
       { title: 'Took', kind: 'figure' },
       { title: 'Learning rate', kind: 'figure' },
       { title: 'Final loss', kind: 'figure' },
-      { title: 'Predicted', kind: 'figure' },
-      { title: 'Validation loss', kind: 'figure' },
     ],
     rows: [
       ...rows,
@@ -67,17 +64,15 @@ function planTable({ plan, train }: Report): Markup {
         figures.duration(sum('seconds')),
         '',
         figures.precise(train.finalLoss),
-        '',
-        '',
       ],
     ],
     hasTotal: true,
   });
 }
 
-/** What the plan said of the validation loss: 1.021 (0.970–1.072). */
-function predicted({ predictedLoss }: StageReport): string {
-  if (!predictedLoss) return '';
-  const { loss, interval } = predictedLoss;
-  return figures.precise(loss) + (interval ? ` (${figures.preciseInterval(interval)})` : '');
+/** What the plan said of the validation loss, and what it was. */
+function predictedSentence({ stage, predictedLoss, validationLoss }: StageReport): Markup | undefined {
+  if (!predictedLoss || validationLoss === undefined) return undefined;
+  const { loss, interval, law } = predictedLoss;
+  return markup`<p>Validation loss after ${figures.words(stage)}: predicted ${figures.precise(loss)}${interval ? ` (${figures.preciseInterval(interval)})` : ''} by the law “${law}”, reached ${figures.precise(validationLoss)} nats per token.</p>`;
 }
