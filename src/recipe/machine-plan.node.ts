@@ -3,6 +3,7 @@
  * tokens, and chooses size, tokens, batch and rates for a budget. `runRecipe` and `pretrainOnFiles` plan by the same
  * rules with their own texts.
  */
+import { ConfigError } from '../core/errors.ts';
 import { KeyedRandom } from '../core/random.ts';
 import { type BatchSource, MemoryTokenDataset, WindowBatches } from '../data/index.ts';
 import type { Device } from '../runtime/device.ts';
@@ -94,7 +95,10 @@ export async function planForMachine(options: MachinePlanOptions): Promise<Machi
     return 'tokens' in budget || 'loss' in budget ? { ...request, budget } : request;
   };
   const settingsOf = (machine: Machine): PlannedSettings => {
-    if ('minutes' in budget || 'flops' in budget) return planModel(dial, overrides, contextOf(machine));
+    // A width given by hand leaves no size to choose.
+    if ('minutes' in budget || 'flops' in budget || overrides.hiddenSize !== undefined) {
+      return planModel(dial, overrides, contextOf(machine));
+    }
     const request = requestOf(machine);
     const wanted =
       params === undefined
@@ -109,8 +113,13 @@ export async function planForMachine(options: MachinePlanOptions): Promise<Machi
   const { hiddenSize, numLayers, numHeads, numKvHeads, intermediateSize } = settings;
   const shape = { hiddenSize, numLayers, numHeads, numKvHeads, intermediateSize };
   const own: PlanRequest = { ...request, batchSize: settings.batchSize };
-  const first = planSize(shape, own)!;
-  const all = { ...chooseSize(request) };
+  const first = planSize(shape, own);
+  if (first === undefined) {
+    throw new ConfigError(
+      `The size asked for never reaches a loss of ${'loss' in budget ? budget.loss : ''}. Leave the size to the plan, or ask for a higher loss.`,
+    );
+  }
+  const { sizes, numTooLarge } = chooseSize(request);
   if (!('minutes' in budget || 'flops' in budget)) {
     return finished(first, 0, first.seconds);
   }
@@ -135,8 +144,8 @@ export async function planForMachine(options: MachinePlanOptions): Promise<Machi
       law,
       settings,
       chosen,
-      sizes: all.sizes,
-      numTooLarge: all.numTooLarge,
+      sizes,
+      numTooLarge,
       finetuningSteps,
       seconds,
       ...(servedTokens !== undefined && { tradeOff: sizeTradeOff(request, chosen, servedTokens) }),
@@ -149,10 +158,11 @@ async function measured(
   plan: (machine: Machine) => PlannedSettings,
   memoryBytes: number,
 ): Promise<{ settings: PlannedSettings; machine: Machine; secondsPerStep?: number }> {
-  if (gflops !== undefined || !device) {
-    const machine = { ...(gflops === undefined ? { gflops: NOMINAL_GFLOPS } : { gflops }), memoryBytes };
+  if (gflops !== undefined) {
+    const machine = { gflops, memoryBytes };
     return { settings: plan(machine), machine };
   }
+  if (!device) throw new ConfigError('A plan needs a device to measure, or gflops instead.');
   const {
     settings,
     machine,
@@ -168,7 +178,6 @@ async function measured(
   return { settings, machine, secondsPerStep: step.secondsPerStep };
 }
 
-const NOMINAL_GFLOPS = 100;
 const RANDOM_WINDOWS = 4;
 
 /** Batches of random tokens: a step takes as long on them as on text. */

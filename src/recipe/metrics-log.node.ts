@@ -2,7 +2,8 @@
  * The events of a run as JSON lines. A line is whole or it is the last one, cut short by a kill; that one is
  * dropped on reading. Appending either adds all lines or none.
  */
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { appendWhole } from '../core/append-file.node.ts';
 import { writeFileAtomic } from '../core/atomic-file.node.ts';
 import { FormatError, messageOf, PlinthError } from '../core/errors.ts';
 import type { PlinthEvent } from '../core/events.ts';
@@ -19,19 +20,7 @@ export class MetricsLog {
   async append(events: readonly PlinthEvent[]): Promise<void> {
     if (events.length === 0) return;
     try {
-      const handle = await open(this.path, 'a');
-      try {
-        const { size } = await handle.stat();
-        try {
-          await handle.appendFile(formatJsonLines(events));
-          await handle.datasync();
-        } catch (error) {
-          await handle.truncate(size).catch(() => {});
-          throw error;
-        }
-      } finally {
-        await handle.close();
-      }
+      await appendWhole(this.path, formatJsonLines(events));
     } catch (error) {
       throw new PlinthError(
         'disk',

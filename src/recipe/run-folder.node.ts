@@ -14,6 +14,7 @@ import { readJsonFile } from '../core/json-file.node.ts';
 import { MetricsLog } from './metrics-log.node.ts';
 import type { PredictedLoss } from './predicted-loss.ts';
 import type { RecipeOverrides, RecipeSettings } from './recipe.ts';
+import { requestDifferences } from './request-differences.ts';
 
 /** What was asked for; a folder belongs to one request. */
 export interface RunRequest {
@@ -94,7 +95,7 @@ export class RunFolder {
     if (!stored) await refuseOtherFiles(path);
     if (stored && digest(stored.request) !== digest(request)) {
       throw new ConfigError(
-        `${path} holds a run with other settings (${differences(stored.request, request)}). ` +
+        `${path} holds a run with other settings (${requestDifferences(stored.request, request)}). ` +
           'Add --fresh to replace it, or --out DIR for another folder.',
       );
     }
@@ -254,12 +255,4 @@ async function readProgress(path: string): Promise<Progress | undefined> {
   ];
   if (typeof progress?.startedAt === 'string' && numbers.every(Number.isFinite)) return progress as Progress;
   throw new FormatError(`${file} is damaged: it lacks times. ${advice}`);
-}
-
-function differences(stored: RunRequest, wanted: RunRequest): string {
-  const keys = new Set([...Object.keys(stored), ...Object.keys(wanted)]) as Set<keyof RunRequest>;
-  const changed = [...keys].filter((key) => JSON.stringify(stored[key]) !== JSON.stringify(wanted[key]));
-  return changed
-    .map((key) => `${key}: ${JSON.stringify(stored[key])}, now ${JSON.stringify(wanted[key])}`)
-    .join('; ');
 }

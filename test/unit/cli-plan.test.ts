@@ -105,6 +105,11 @@ describe('plinth plan', () => {
   test.each([
     [['--minutes', '5', '--loss', '3'], 2, /Give one of --minutes and --loss, not both/],
     [['--loss', '0.1', '--gflops', '100'], 1, /No size reaches a loss of 0.1 by the law "unknown text"/],
+    [
+      ['--loss', '2', '--gflops', '100', '--set', 'hiddenSize=32'],
+      1,
+      /size asked for never reaches a loss of 2/,
+    ],
     [['quality-quantity', '--gflops', '100'], 1, /is an experiment; it plans its own arms/],
     [['--law', './none.json', '--gflops', '100'], 1, /Could not read the law file .\/none.json/],
     [['--law', 'epoc', '--gflops', '100'], 1, /no scaling law 'epoc'. Did you mean 'epoch'/],

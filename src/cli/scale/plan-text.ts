@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatDuration } from '../../core/units.ts';
 import type { MachinePlan } from '../../recipe/machine-plan.node.ts';
 import type { XyChart } from '../../recipe/report/xy-chart.ts';
 import type { SizePlan } from '../../scaling/plan/index.ts';
-import { textWidth } from '../terminal/text-width.ts';
+import { columns } from '../terminal/columns.ts';
 import { scientific } from './figures.ts';
 
 export type ShownBudget =
@@ -112,7 +112,7 @@ export function planText(plan: MachinePlan, budget: ShownBudget, recipe: string 
       ? 'All steps, pre-training and finetuning, at this and other sizes'
       : 'The same budget at other sizes',
     '',
-    ...aligned([[...SIZE_HEAD], ...sizeRows(plan)]),
+    columns([[...SIZE_HEAD], ...sizeRows(plan)], 'rrrrrrr').replace(/^/gm, '  '),
   ];
   if (plan.numTooLarge > 0) parts.push('', `${plan.numTooLarge} larger sizes would not fit into memory.`);
   if (plan.tradeOff) {
@@ -120,15 +120,10 @@ export function planText(plan: MachinePlan, budget: ShownBudget, recipe: string 
       '',
       `The same loss at smaller sizes, with ${formatCount(plan.tradeOff.servedTokens)} tokens served (FLOPs)`,
       '',
-      ...aligned([[...TRADE_OFF_HEAD], ...tradeOffRows(plan)]),
+      columns([[...TRADE_OFF_HEAD], ...tradeOffRows(plan)], 'rrrrrr').replace(/^/gm, '  '),
     );
   }
   return `${parts.join('\n')}\n`;
-}
-
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => textWidth(row[i]!))));
-  return rows.map((row) => `  ${row.map((cell, i) => cell.padStart(widths[i]!)).join('  ')}`);
 }
 
 /** Expected loss of every size with the same budget, the chosen one marked. */

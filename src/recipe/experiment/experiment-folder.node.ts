@@ -4,12 +4,13 @@
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { resourceUsage } from 'node:process';
 import { removeStaleTemporaries, writeFileAtomic } from '../../core/atomic-file.node.ts';
 import { digest } from '../../core/digest.node.ts';
 import { ConfigError, FormatError } from '../../core/errors.ts';
 import { readJsonFile } from '../../core/json-file.node.ts';
 import type { RecipeOverrides } from '../recipe.ts';
+import { requestDifferences } from '../request-differences.ts';
+import { SessionClock } from '../session-clock.node.ts';
 import type { ExperimentSettings } from './plan-experiment.ts';
 
 /** What was asked for. */
@@ -40,12 +41,6 @@ interface Stored {
   readonly resolved?: ResolvedExperiment;
 }
 
-interface Progress {
-  readonly seconds: number;
-  readonly peakRssBytes: number;
-  readonly startedAt: string;
-}
-
 const FILE = 'experiment.json';
 /** In the order in which `fresh` deletes them: a half-deleted experiment never looks finished, and is still known. */
 const ENTRIES = ['report.json', 'report.html', 'arms', 'tokenizer', 'progress.json', FILE] as const;
@@ -53,17 +48,14 @@ const ENTRIES = ['report.json', 'report.html', 'arms', 'tokenizer', 'progress.js
 export class ExperimentFolder {
   readonly path: string;
   readonly request: ExperimentRequest;
-  readonly startedAt: string;
+  readonly clock: SessionClock;
   #resolved: ResolvedExperiment | undefined;
-  readonly #before: Progress;
-  readonly #sessionStart = performance.now();
 
-  private constructor(path: string, { request, resolved }: Stored, before: Progress) {
+  private constructor(path: string, { request, resolved }: Stored, clock: SessionClock) {
     this.path = path;
     this.request = request;
     this.#resolved = resolved;
-    this.#before = before;
-    this.startedAt = before.startedAt;
+    this.clock = clock;
   }
 
   /** Throws ConfigError when the folder holds something else; `fresh` deletes an experiment's own files first. */
@@ -79,18 +71,14 @@ export class ExperimentFolder {
     if (!stored) await refuseOtherFiles(path);
     if (stored && digest(stored.request) !== digest(request)) {
       throw new ConfigError(
-        `${path} holds an experiment with other settings (${differences(stored.request, request)}). ` +
+        `${path} holds an experiment with other settings (${requestDifferences(stored.request, request)}). ` +
           'Add --fresh to replace it, or --out DIR for another folder.',
       );
     }
-    const nothing = { seconds: 0, peakRssBytes: 0, startedAt: new Date().toISOString() };
-    const before = stored
-      ? await readJsonFile(join(path, 'progress.json'), 'Delete it to go on.')
-      : undefined;
     const opened = new ExperimentFolder(
       path,
       stored ?? { request },
-      (before as Progress | undefined) ?? nothing,
+      await SessionClock.open(path, stored !== undefined),
     );
     if (!stored) await opened.#write();
     return opened;
@@ -108,21 +96,6 @@ export class ExperimentFolder {
     this.#resolved = resolved;
     await this.#write();
     return resolved;
-  }
-
-  /** Wall-clock seconds of all sessions so far. */
-  get seconds(): number {
-    return this.#before.seconds + (performance.now() - this.#sessionStart) / 1000;
-  }
-
-  get peakRssBytes(): number {
-    return Math.max(this.#before.peakRssBytes, resourceUsage().maxRSS * 1024);
-  }
-
-  async saveProgress(): Promise<void> {
-    const { seconds, peakRssBytes, startedAt } = this;
-    const progress: Progress = { seconds, peakRssBytes, startedAt };
-    await writeFileAtomic(this.file('progress.json'), `${JSON.stringify(progress, null, 2)}\n`);
   }
 
   async #write(): Promise<void> {
@@ -158,12 +131,4 @@ async function refuseOtherFiles(path: string): Promise<void> {
     `${path} holds ${found.join(', ')} but no ${FILE}, so it is no experiment's folder. ` +
       'Choose another folder with --out DIR, or delete them.',
   );
-}
-
-function differences(stored: ExperimentRequest, wanted: ExperimentRequest): string {
-  const keys = new Set([...Object.keys(stored), ...Object.keys(wanted)]) as Set<keyof ExperimentRequest>;
-  return [...keys]
-    .filter((key) => JSON.stringify(stored[key]) !== JSON.stringify(wanted[key]))
-    .map((key) => `${key}: ${JSON.stringify(stored[key])}, now ${JSON.stringify(wanted[key])}`)
-    .join('; ');
 }

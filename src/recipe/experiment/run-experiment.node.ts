@@ -137,7 +137,7 @@ export async function runExperiment(
       if (signal?.aborted && !(error instanceof PlinthError)) throw new CancelledError();
       throw error;
     } finally {
-      await folder.saveProgress().catch(() => {});
+      await folder.clock.save().catch(() => {});
     }
   };
 
@@ -178,7 +178,7 @@ export async function runExperiment(
     const windows = numWindows(data.evaluations, tokenizer, sized.contextLength);
     const planned = planExperimentSteps(dial, {
       secondsPerStep: measured.secondsPerStep,
-      secondsSoFar: folder.seconds,
+      secondsSoFar: folder.clock.seconds,
       numModels,
       // In batches of training's size, for which the time of a step is known.
       numEvaluationBatches: Math.ceil(windows / sized.batchSize),
@@ -228,7 +228,7 @@ export async function runExperiment(
           documentLoss,
           ...(options.checkpointSeconds !== undefined && { checkpointSeconds: options.checkpointSeconds }),
           onEvent,
-          onCheckpoint: () => folder.saveProgress(),
+          onCheckpoint: () => folder.clock.save(),
           ...(signal && { signal }),
         }),
       );

@@ -45,9 +45,9 @@ export function buildSweepReport(input: SweepReportInput): SweepReport {
   const report = {
     kind: 'sweep' as const,
     plinthVersion: packageVersion(),
-    startedAt: folder.startedAt,
-    wallSeconds: folder.seconds,
-    peakRssBytes: folder.peakRssBytes,
+    startedAt: folder.clock.startedAt,
+    wallSeconds: folder.clock.seconds,
+    peakRssBytes: folder.clock.peakRssBytes,
     machine: describeMachine(options.device, resolved.sgemmGflops),
     data: {
       files: options.files ?? [options.tokens!.identity],

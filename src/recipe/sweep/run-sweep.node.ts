@@ -124,7 +124,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
   };
   const keep = async () => {
     await folder.metrics.append(pending.splice(0));
-    await folder.saveProgress();
+    await folder.clock.save();
   };
   const sizeStages = Array.from({ length: numSizes - 1 }, (_, i) => `size ${i + 1} of ${numSizes}`);
   const stages = ['data', 'plan', ...sizeStages, 'law', ...(trainLargest ? ['largest size'] : []), 'report'];
@@ -194,7 +194,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
       };
     };
     const budget = () => ({
-      seconds: minutes * 60 * SWEEP_RULES.plannedShare - SWEEP_RULES.finalSeconds - folder.seconds,
+      seconds: minutes * 60 * SWEEP_RULES.plannedShare - SWEEP_RULES.finalSeconds - folder.clock.seconds,
       schedule: settings.schedule,
       shortenWarmup: given.schedule === undefined,
       tokensPerStep,
@@ -208,7 +208,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
     const trained = trainLargest ? sizes : sizes.slice(0, -1);
     const secondsPerStep = trained.map((size) => size.secondsPerStep);
     const planned = planBranches({ ...budget(), secondsPerStep });
-    const plannedSeconds = folder.seconds + planned.seconds + SWEEP_RULES.finalSeconds;
+    const plannedSeconds = folder.clock.seconds + planned.seconds + SWEEP_RULES.finalSeconds;
     return { ...planned, sizes, numTrainTokens: tokens.numTokens, sgemmGflops, plannedSeconds, settled: {} };
   }
 
@@ -220,7 +220,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
     const ends = settleEnds(
       { ...resolved, ends: before[index - 1] ?? resolved.ends },
       {
-        seconds: minutes * 60 * SWEEP_RULES.settledShare - SWEEP_RULES.finalSeconds - folder.seconds,
+        seconds: minutes * 60 * SWEEP_RULES.settledShare - SWEEP_RULES.finalSeconds - folder.clock.seconds,
         secondsPerStep: slowed(resolved, await folder.points(), tokensPerStep).slice(index, numTrained),
         tokensPerStep,
       },

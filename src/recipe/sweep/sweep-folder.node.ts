@@ -6,13 +6,14 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { resourceUsage } from 'node:process';
 import { removeStaleTemporaries, writeFileAtomic } from '../../core/atomic-file.node.ts';
 import { digest } from '../../core/digest.node.ts';
 import { ConfigError, FormatError, messageOf } from '../../core/errors.ts';
 import { readJsonFile } from '../../core/json-file.node.ts';
 import { formatJsonLines } from '../../core/json-lines.ts';
 import { MetricsLog } from '../metrics-log.node.ts';
+import { requestDifferences } from '../request-differences.ts';
+import { SessionClock } from '../session-clock.node.ts';
 import type { BranchPlan, MeasuredSize } from './plan-sweep.ts';
 import type { SweepPoint } from './sweep.ts';
 
@@ -35,12 +36,6 @@ interface Stored {
   readonly resolved?: ResolvedSweep;
 }
 
-interface Progress {
-  readonly seconds: number;
-  readonly peakRssBytes: number;
-  readonly startedAt: string;
-}
-
 const FILE = 'sweep.json';
 /** In the order in which `fresh` deletes them: a half-deleted sweep never looks finished, and is still known. */
 const ENTRIES = [
@@ -60,18 +55,15 @@ const ENTRIES = [
 export class SweepFolder {
   readonly path: string;
   readonly request: SweepRequest;
-  readonly startedAt: string;
+  readonly clock: SessionClock;
   readonly metrics: MetricsLog;
   #resolved: ResolvedSweep | undefined;
-  readonly #before: Progress;
-  readonly #sessionStart = performance.now();
 
-  private constructor(path: string, { request, resolved }: Stored, before: Progress) {
+  private constructor(path: string, { request, resolved }: Stored, clock: SessionClock) {
     this.path = path;
     this.request = request;
     this.#resolved = resolved;
-    this.#before = before;
-    this.startedAt = before.startedAt;
+    this.clock = clock;
     this.metrics = new MetricsLog(join(path, 'metrics.jsonl'));
   }
 
@@ -88,18 +80,14 @@ export class SweepFolder {
     if (!stored) await refuseOtherFiles(path);
     if (stored && digest(stored.request) !== digest(request)) {
       throw new ConfigError(
-        `${path} holds a sweep with other settings (${differences(stored.request, request)}). ` +
+        `${path} holds a sweep with other settings (${requestDifferences(stored.request, request)}). ` +
           'Add --fresh to replace it, or --out DIR for another folder.',
       );
     }
-    const before = stored
-      ? await readJsonFile(join(path, 'progress.json'), 'Delete it to go on.')
-      : undefined;
-    const nothing = { seconds: 0, peakRssBytes: 0, startedAt: new Date().toISOString() };
     const opened = new SweepFolder(
       path,
       stored ?? { kind: 'sweep', request },
-      (before as Progress | undefined) ?? nothing,
+      await SessionClock.open(path, stored !== undefined),
     );
     if (!stored) await opened.#write();
     return opened;
@@ -117,21 +105,6 @@ export class SweepFolder {
     this.#resolved = resolved;
     await this.#write();
     return resolved;
-  }
-
-  /** Wall-clock seconds of all sessions so far. */
-  get seconds(): number {
-    return this.#before.seconds + (performance.now() - this.#sessionStart) / 1000;
-  }
-
-  get peakRssBytes(): number {
-    return Math.max(this.#before.peakRssBytes, resourceUsage().maxRSS * 1024);
-  }
-
-  async saveProgress(): Promise<void> {
-    const { seconds, peakRssBytes, startedAt } = this;
-    const progress: Progress = { seconds, peakRssBytes, startedAt };
-    await writeFileAtomic(this.file('progress.json'), `${JSON.stringify(progress, null, 2)}\n`);
   }
 
   /** Finished models, in the order of their training. Throws FormatError for a damaged line. */
@@ -192,12 +165,4 @@ async function refuseOtherFiles(path: string): Promise<void> {
     `${path} holds ${found.join(', ')} but no ${FILE}, so it is no sweep's folder. ` +
       'Choose another folder with --out DIR, or delete them.',
   );
-}
-
-function differences(stored: SweepRequest, wanted: SweepRequest): string {
-  const keys = [...new Set([...Object.keys(stored), ...Object.keys(wanted)])];
-  return keys
-    .filter((key) => JSON.stringify(stored[key]) !== JSON.stringify(wanted[key]))
-    .map((key) => `${key}: ${JSON.stringify(stored[key])}, now ${JSON.stringify(wanted[key])}`)
-    .join('; ');
 }

@@ -3,7 +3,8 @@
  * or it is the last one, cut short by a kill; that one is cut off on opening. So a command that was stopped goes on,
  * and one with more widths or rates makes only what is new.
  */
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { appendWhole } from '../../core/append-file.node.ts';
 import { writeFileAtomic } from '../../core/atomic-file.node.ts';
 import { digest } from '../../core/digest.node.ts';
 import { FormatError, messageOf, PlinthError } from '../../core/errors.ts';
@@ -42,19 +43,7 @@ export class RunJournal {
   async add(of: unknown, value: unknown, about: Readonly<Record<string, unknown>>): Promise<void> {
     const key = digest(of);
     try {
-      const handle = await open(this.path, 'a');
-      try {
-        const { size } = await handle.stat();
-        try {
-          await handle.appendFile(`${JSON.stringify({ key, about, value })}\n`);
-          await handle.datasync();
-        } catch (error) {
-          await handle.truncate(size).catch(() => {});
-          throw error;
-        }
-      } finally {
-        await handle.close();
-      }
+      await appendWhole(this.path, `${JSON.stringify({ key, about, value })}\n`);
     } catch (error) {
       throw new PlinthError(
         'disk',

@@ -71,6 +71,11 @@ export function sharedLayers(
   });
 }
 
+/** The same layer in every place. */
+export function repeatedLayers(numLayers: number, layer: Layer): Layer[] {
+  return Array.from({ length: numLayers }, () => layer);
+}
+
 export interface ModelParts {
   readonly name?: string;
   readonly modelType: string;

@@ -1,5 +1,5 @@
 /** Configs of encoder-decoders: T5, mT5, UMT5 (relative positions, no biases); BART, mBART, M2M-100/NLLB. */
-import { assemble, type ConfigFamily, evenSplit, sharedLayers } from './assemble.ts';
+import { assemble, type ConfigFamily, evenSplit, repeatedLayers, sharedLayers } from './assemble.ts';
 import { Attention } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './config-reader.ts';
 import { PositionEmbedding } from './embedding.ts';
@@ -127,26 +127,23 @@ function bart(layout: BartLayout): ConfigFamily {
       tied: reader.flag('tie_word_embeddings', true),
       encoder: {
         before,
-        layers: sharedLayers(
-          encoder.numLayers,
-          () => '',
-          () => [attention(encoder, { causal: false }), norm, feedForward(encoder), norm],
-        ),
+        layers: repeatedLayers(encoder.numLayers, [
+          attention(encoder, { causal: false }),
+          norm,
+          feedForward(encoder),
+          norm,
+        ]),
         after,
       },
       before,
-      layers: sharedLayers(
-        decoder.numLayers,
-        () => '',
-        () => [
-          attention(decoder, {}),
-          norm,
-          attention(decoder, { cross: true }),
-          norm,
-          feedForward(decoder),
-          norm,
-        ],
-      ),
+      layers: repeatedLayers(decoder.numLayers, [
+        attention(decoder, {}),
+        norm,
+        attention(decoder, { cross: true }),
+        norm,
+        feedForward(decoder),
+        norm,
+      ]),
       after,
       notes: ['Without final_logits_bias, a row of zeros that transformers stores but does not train.'],
     });

@@ -2,7 +2,14 @@
  * Configs of the family that grew from GPT-2: LayerNorm, two-matrix feed-forward with biases (mostly), learned,
  * rotary or ALiBi positions. Defaults are those of transformers 4.57 for each model type.
  */
-import { assemble, attentionSizes, type ConfigFamily, evenSplit, sharedLayers } from './assemble.ts';
+import {
+  assemble,
+  attentionSizes,
+  type ConfigFamily,
+  evenSplit,
+  repeatedLayers,
+  sharedLayers,
+} from './assemble.ts';
 import { Attention } from './attention.ts';
 import type { ConfigReader } from './config-reader.ts';
 import { PositionEmbedding, Projection } from './embedding.ts';
@@ -41,11 +48,7 @@ const gpt2: ConfigFamily = (reader, modelType) => {
     contextLength,
     tied: reader.flag('tie_word_embeddings', true),
     before: [new PositionEmbedding(contextLength, hiddenSize)],
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -71,11 +74,7 @@ const gptBigCode: ConfigFamily = (reader, modelType) => {
     contextLength,
     tied: reader.flag('tie_word_embeddings', true),
     before: [new PositionEmbedding(contextLength, hiddenSize)],
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -138,11 +137,7 @@ const gptNeoX: ConfigFamily = (reader, modelType) => {
     vocabSize: reader.size('vocab_size', 50432),
     contextLength: reader.size('max_position_embeddings', 2048),
     tied: reader.flag('tie_word_embeddings', false),
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -165,11 +160,7 @@ const gptJ: ConfigFamily = (reader, modelType) => {
     contextLength: reader.size(POSITIONS, 2048),
     tied: reader.flag('tie_word_embeddings', false),
     headBias: true,
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -204,11 +195,7 @@ const opt: ConfigFamily = (reader, modelType) => {
       new PositionEmbedding(contextLength + 2, hiddenSize),
       ...(isProjected ? [new Projection('projection in', hiddenSize, embeddingWidth)] : []),
     ],
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [
       ...(hasFinalNorm ? [norm] : []),
       ...(isProjected ? [new Projection('projection out', embeddingWidth, hiddenSize)] : []),
@@ -241,11 +228,7 @@ const bloom: ConfigFamily = (reader, modelType) => {
     contextLength: reader.optionalSize('seq_length'),
     tied: reader.flag('tie_word_embeddings', true),
     before: [norm],
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -278,11 +261,7 @@ const falcon: ConfigFamily = (reader, modelType) => {
     vocabSize: reader.size('vocab_size', 65024),
     contextLength: reader.optionalSize('max_position_embeddings') ?? 2048,
     tied: reader.flag('tie_word_embeddings', true),
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -316,11 +295,7 @@ const mpt: ConfigFamily = (reader, modelType) => {
     vocabSize: reader.size('vocab_size', 50368),
     contextLength: reader.size('max_seq_len', 2048),
     tied: reader.flag('tie_word_embeddings', true),
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -344,11 +319,7 @@ const phi: ConfigFamily = (reader, modelType) => {
     contextLength: reader.size('max_position_embeddings', 2048),
     tied: reader.flag('tie_word_embeddings', false),
     headBias: true,
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };
@@ -371,11 +342,7 @@ const chinchilla: ConfigFamily = (reader, modelType) => {
     vocabSize: reader.size('vocab_size', 32000),
     contextLength: reader.size(POSITIONS, 2048),
     tied: reader.flag('tie_word_embeddings', true),
-    layers: sharedLayers(
-      sizes.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(sizes.numLayers, layer),
     after: [norm],
   });
 };

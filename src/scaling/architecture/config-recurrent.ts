@@ -2,7 +2,7 @@
  * Configs of recurrent models and hybrids: Mamba, Mamba-2, Falcon-Mamba (transformers' keys), Mamba and Mamba-2
  * with state-spaces' own keys, Jamba, RWKV-4, 6 and 7.
  */
-import { assemble, attentionSizes, type ConfigFamily, sharedLayers } from './assemble.ts';
+import { assemble, attentionSizes, type ConfigFamily, repeatedLayers, sharedLayers } from './assemble.ts';
 import { Attention } from './attention.ts';
 import type { Block } from './block.ts';
 import { expertNumbers } from './config-llama.ts';
@@ -61,11 +61,7 @@ const mamba: ConfigFamily = (reader, modelType) => {
     vocabSize: reader.size('vocab_size', 50280),
     contextLength: null,
     tied: reader.flag('tie_word_embeddings', true),
-    layers: sharedLayers(
-      numLayers,
-      () => '',
-      () => [norm, mixer],
-    ),
+    layers: repeatedLayers(numLayers, [norm, mixer]),
     after: [norm],
   });
 };
@@ -104,11 +100,7 @@ const mamba2: ConfigFamily = (reader, modelType) => {
     vocabSize: reader.size('vocab_size', 32768),
     contextLength: null,
     tied: reader.flag('tie_word_embeddings', false),
-    layers: sharedLayers(
-      numLayers,
-      () => '',
-      () => [norm, mixer],
-    ),
+    layers: repeatedLayers(numLayers, [norm, mixer]),
     after: [norm],
   });
 };
@@ -295,11 +287,7 @@ const rwkv4: ConfigFamily = (reader, modelType) => {
     contextLength: reader.size(['context_length', 'max_position_embeddings'], 1024),
     tied: reader.flag('tie_word_embeddings', false),
     before: [norm],
-    layers: sharedLayers(
-      numLayers,
-      () => '',
-      () => [norm, mixer, norm, channels],
-    ),
+    layers: repeatedLayers(numLayers, [norm, mixer, norm, channels]),
     after: [norm],
   });
 };
@@ -326,11 +314,7 @@ const rwkv6: ConfigFamily = (reader, modelType) => {
     contextLength: reader.size(['context_length', 'max_context_length', 'max_position_embeddings'], 4096),
     tied: reader.flag('tie_word_embeddings', false),
     before: [norm],
-    layers: sharedLayers(
-      numLayers,
-      () => '',
-      () => [norm, mixer, norm, channels],
-    ),
+    layers: repeatedLayers(numLayers, [norm, mixer, norm, channels]),
     after: [norm],
   });
 };

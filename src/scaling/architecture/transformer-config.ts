@@ -4,7 +4,7 @@
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { Architecture } from './architecture.ts';
-import { assemble, sharedLayers } from './assemble.ts';
+import { assemble, repeatedLayers } from './assemble.ts';
 import { Attention } from './attention.ts';
 import { MAX_LAYERS, MAX_SIZE } from './config-reader.ts';
 import { FeedForward } from './feed-forward.ts';
@@ -81,11 +81,7 @@ export function architectureOfTransformer(config: TransformerShape): Architectur
     vocabSize: config.vocabSize,
     contextLength: config.maxPositionEmbeddings,
     tied: config.tieWordEmbeddings === true,
-    layers: sharedLayers(
-      config.numLayers,
-      () => '',
-      () => layer,
-    ),
+    layers: repeatedLayers(config.numLayers, layer),
     after: [norm],
   });
 }
