@@ -3,7 +3,7 @@
  * error that names the field.
  */
 import { ConfigError, DataError, LimitError } from '../core/errors.ts';
-import { chainOf } from '../sampling/index.ts';
+import { chainOf, SAMPLING_SETTINGS, type SamplingSettings } from '../sampling/index.ts';
 import { type ChatFormat, encodeChat, type Tokenizer } from '../tokenizer/index.ts';
 import type { GenerationSettings } from './generation.ts';
 import type { GenerateOptions, Prompt } from './language-model.ts';
@@ -22,10 +22,7 @@ export interface ModelFacts {
 
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof GenerateOptions>([
   'maxTokens',
-  'temperature',
-  'topK',
-  'topP',
-  'minP',
+  ...SAMPLING_SETTINGS,
   'dialect',
   'chain',
   'seed',
@@ -34,6 +31,9 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof GenerateOptions>([
   'stopTokens',
   'ignoreStopTokens',
   'logprobs',
+  'logprobsMode',
+  'promptLogprobs',
+  'search',
   'signal',
 ]);
 
@@ -116,7 +116,7 @@ export function generationSettings(
   return {
     prompt,
     maxTokens: Math.min(maxTokens, model.contextLength - prompt.length),
-    chain: chainFor(options),
+    chain: chainFor(options, ends),
     seed: options.seed ?? seed,
     choice,
     stopTokens: ends,
@@ -127,25 +127,15 @@ export function generationSettings(
   };
 }
 
-function chainFor(options: GenerateOptions) {
-  const { chain, dialect, temperature, topK, topP, minP } = options;
-  if (!chain) {
-    return chainOf(
-      {
-        ...(temperature !== undefined && { temperature }),
-        ...(topK !== undefined && { topK }),
-        ...(topP !== undefined && { topP }),
-        ...(minP !== undefined && { minP }),
-      },
-      dialect,
-    );
-  }
-  const beside = Object.entries({ dialect, temperature, topK, topP, minP }).find(
-    ([, value]) => value !== undefined,
-  );
-  if (beside) {
+function chainFor(options: GenerateOptions, stopTokens: ReadonlySet<number>) {
+  const { chain, dialect } = options;
+  const settings: Record<string, unknown> = {};
+  for (const name of SAMPLING_SETTINGS) if (options[name] !== undefined) settings[name] = options[name];
+  if (!chain) return chainOf(settings as SamplingSettings, dialect, { stopTokens });
+  const beside = dialect === undefined ? Object.keys(settings)[0] : 'dialect';
+  if (beside !== undefined) {
     throw new ConfigError(
-      `Both chain and ${beside[0]} are given; put the setting into the chain, or leave it out.`,
+      `Both chain and ${beside} are given; put the setting into the chain, or leave it out.`,
     );
   }
   if (!Array.isArray(chain)) throw new ConfigError('chain is not a list of stages.');

@@ -2,23 +2,19 @@
  * What a language model is for everything above it: text or token ids in, text and tokens out. Backends
  * differ in what they can do; `capabilities` says so, and an option that a backend cannot honour is refused.
  */
-import type { DialectName, SamplerChain } from '../sampling/index.ts';
+import type { DialectName, SamplerChain, SamplingSettings } from '../sampling/index.ts';
 import type { ChatFormat, ChatMessage, Tokenizer } from '../tokenizer/index.ts';
 
 /** A text to continue (ordinary text: names of control tokens in it stay text), token ids, or a chat to answer. */
 export type Prompt = string | readonly number[] | Int32Array | { readonly messages: readonly ChatMessage[] };
 
-export interface GenerateOptions {
+/** One prompt's options. What sampling can do stands in `SamplingSettings`. */
+export interface GenerateOptions extends SamplingSettings {
   /** At most so many tokens. Default 256. The model's context may end the text earlier (`length`). */
   maxTokens?: number;
-  /** 0 (default): always the most probable token. Default 1 when topK, topP or minP is given. */
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  /** The order in which the settings above apply, named after the engine that has it. Default `hf`. */
+  /** The order in which the sampling settings apply, named after the engine that has it. Default `hf`. */
   dialect?: DialectName;
-  /** The whole chain as data, instead of the settings above. */
+  /** The whole chain as data, instead of the sampling settings. */
   chain?: SamplerChain;
   /** The same seed gives the same answer. Default: a new one each time; `Completion.seed` tells it. */
   seed?: number;
@@ -32,8 +28,28 @@ export interface GenerateOptions {
   ignoreStopTokens?: boolean;
   /** Also give the log-probabilities of so many best tokens at each place (0: only of the token chosen). */
   logprobs?: number;
+  /** Log-probabilities of the model itself (`raw`, default), or of what the sampler chain left (`processed`). */
+  logprobsMode?: 'raw' | 'processed';
+  /** Log-probabilities of the prompt's own tokens, with so many best ones a place. */
+  promptLogprobs?: number;
+  /** Not one draw a place but a search: see `SearchMethod`. Excludes sampling settings. */
+  search?: SearchMethod;
   signal?: AbortSignal;
 }
+
+/**
+ * `beam`: the sequence of highest length-normalised log-probability that `numBeams` running candidates find
+ * (score / length^lengthPenalty). `contrastive` (Su et al. 2022): of the `topK` best tokens the one that
+ * maximises (1 - alpha) probability - alpha similarity to the hidden states before it.
+ */
+export type SearchMethod =
+  | {
+      readonly method: 'beam';
+      readonly numBeams: number;
+      readonly lengthPenalty?: number;
+      readonly earlyStopping?: boolean;
+    }
+  | { readonly method: 'contrastive'; readonly topK: number; readonly alpha: number };
 
 /** In nats, under the model's own distribution: before temperature and every other stage. */
 export interface TokenLogprob {
@@ -60,6 +76,8 @@ export interface Completion {
   seed: number;
   /** One entry for each of `tokens`, when asked for. */
   logprobs?: PositionLogprobs[];
+  /** One entry for each token of the prompt but the first, when asked for. */
+  promptLogprobs?: PositionLogprobs[];
 }
 
 /** A piece of an answer. Joined, the texts are the completion's text; none holds half a character. */
@@ -85,6 +103,11 @@ export interface LanguageModelCapabilities {
   readonly constrained: boolean;
   /** The same seed gives the same answer. */
   readonly seeded: boolean;
+  /** The scores of the whole vocabulary are at hand: any chain, `processed` log-probabilities, searches. */
+  readonly fullLogits: boolean;
+  readonly promptLogprobs: boolean;
+  /** Sampling settings that are honoured; any other is refused by name. */
+  readonly sampling: ReadonlySet<keyof SamplingSettings>;
 }
 
 export interface LanguageModel {

@@ -7,6 +7,7 @@ import type { TransformerConfig } from '../model/config.ts';
 import { validateTransformerConfig } from '../model/config.ts';
 import type { Weights } from '../model/initialize.ts';
 import type { Device } from '../runtime/device.ts';
+import { SAMPLING_SETTINGS } from '../sampling/index.ts';
 import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
 import { completionStream } from './completion-stream.ts';
 import { Decoder } from './decoder.ts';
@@ -56,6 +57,9 @@ class OnnxLanguageModel implements LanguageModel {
       batching: true,
       constrained: false,
       seeded: true,
+      fullLogits: true,
+      promptLogprobs: true,
+      sampling: new Set(SAMPLING_SETTINGS),
     };
   }
 

@@ -9,6 +9,7 @@ export {
   STANDARD,
   scalingOf,
 } from './parametrisation.ts';
+export { isQuantized, type MixedWeights, type QuantizedWeight } from './quantized.ts';
 export { encodeSafetensors, parseSafetensors, type TensorView, toFloat32 } from './safetensors.ts';
 export {
   causalMask,

@@ -5,12 +5,82 @@
 import { ConfigError } from '../core/errors.ts';
 import type { SamplerChain, StageSettings } from './chain.ts';
 
+/** What a caller may set; a dialect turns it into a chain. Nothing set means greedy. */
 export interface SamplingSettings {
   /** 0 or below: greedy. Default 1 when another setting asks for chance, else 0. */
   readonly temperature?: number;
+  /** Temperature that follows the entropy: from temperature - range to temperature + range. */
+  readonly dynamicTemperature?: { readonly range: number; readonly exponent?: number };
   readonly topK?: number;
   readonly topP?: number;
   readonly minP?: number;
+  /** Locally typical sampling (Meister et al. 2022). */
+  readonly typicalP?: number;
+  /** Keep scores within so many standard deviations of the best (Tang et al. 2024). */
+  readonly topNSigma?: number;
+  /** Probabilities below this are cut (Hewitt et al. 2022). */
+  readonly epsilonCutoff?: number;
+  readonly etaCutoff?: number;
+  /** Exclude top choices: with `probability`, all but the last token of at least `threshold` are dropped. */
+  readonly xtc?: { readonly probability: number; readonly threshold: number };
+  /** Do not repeat yourself: penalty on tokens that would lengthen a repetition. */
+  readonly dry?: {
+    readonly multiplier: number;
+    readonly base?: number;
+    readonly allowedLength?: number;
+    /** Tokens looked back on; 0: none, -1 (default): all. */
+    readonly lastN?: number;
+    /** Token ids over which no repetition reaches. */
+    readonly breakers?: readonly number[];
+  };
+  /** Keeps the surprise of tokens at tau bits (Basu et al. 2021); replaces the cuts of the dialect. */
+  readonly mirostat?: { readonly version: 1 | 2; readonly tau?: number; readonly eta?: number };
+  /** Scores of tokens seen before: divided by this when positive, multiplied when not. 1: none. */
+  readonly repetitionPenalty?: number;
+  /** Taken from the score of every token that was generated before. */
+  readonly presencePenalty?: number;
+  /** The same, times how often. */
+  readonly frequencyPenalty?: number;
+  /** Tokens that the three penalties look back on; -1: all. Default: the dialect's. */
+  readonly penaltyLastN?: number;
+  /** Added to the scores of token ids. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Only these may be chosen. */
+  readonly allowedTokens?: readonly number[];
+  /** These may never be chosen. */
+  readonly bannedTokens?: readonly number[];
+  /** No stop token before so many tokens. */
+  readonly minTokens?: number;
+}
+
+/** The names of all settings; an option list that takes them refuses everything else by name. */
+export const SAMPLING_SETTINGS = [
+  'temperature',
+  'dynamicTemperature',
+  'topK',
+  'topP',
+  'minP',
+  'typicalP',
+  'topNSigma',
+  'epsilonCutoff',
+  'etaCutoff',
+  'xtc',
+  'dry',
+  'mirostat',
+  'repetitionPenalty',
+  'presencePenalty',
+  'frequencyPenalty',
+  'penaltyLastN',
+  'logitBias',
+  'allowedTokens',
+  'bannedTokens',
+  'minTokens',
+] as const satisfies readonly (keyof SamplingSettings)[];
+
+/** What of a request a chain needs besides its settings. */
+export interface ChainRequest {
+  /** Tokens that end an answer: what `minTokens` holds back. */
+  readonly stopTokens?: Iterable<number>;
 }
 
 type StageName = StageSettings['stage'];
@@ -30,7 +100,11 @@ export const DIALECTS = {
 export type DialectName = keyof typeof DIALECTS;
 
 /** The chain that settings mean in a dialect. Throws ConfigError for an unknown dialect. */
-export function chainOf(settings: SamplingSettings, dialect: DialectName = 'hf'): SamplerChain {
+export function chainOf(
+  settings: SamplingSettings,
+  dialect: DialectName = 'hf',
+  _request: ChainRequest = {},
+): SamplerChain {
   if (!Object.hasOwn(DIALECTS, dialect)) {
     throw new ConfigError(
       `Sampling: unknown dialect ${JSON.stringify(dialect)}; expected one of ${Object.keys(DIALECTS).join(', ')}.`,
