@@ -9,6 +9,8 @@ import type { CompileOptions, DType, Program, Target, Tensor, TensorData } from 
 export interface HostArray {
   readonly data: TensorData;
   readonly shape: readonly number[];
+  /** Says that uploaded bytes are numbers; without it a Uint8Array holds truth values. */
+  readonly dtype?: 'uint8';
 }
 
 /** A value that a program returned or a device uploaded. Dispose it when it may live on a GPU. */

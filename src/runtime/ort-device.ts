@@ -191,7 +191,7 @@ class OrtExecutable implements Executable {
       return feed.tensor;
     }
     const { data, shape } = hostArray(name, feed as TensorData | HostArray, spec);
-    checkFeed(name, spec, shape, dtypeOf(data), data.length);
+    checkFeed(name, spec, shape, dtypeOf(data, spec.dtype), data.length);
     return this.#backend.createTensor(spec.dtype, data, shape);
   }
 
@@ -253,8 +253,8 @@ async function upload(
   values: Readonly<Record<string, HostArray>>,
 ): Promise<Record<string, DeviceTensor>> {
   const uploaded: Record<string, DeviceTensor> = {};
-  for (const [name, { data, shape }] of Object.entries(values)) {
-    const dtype = dtypeOf(data);
+  for (const [name, { data, shape, dtype: wanted }] of Object.entries(values)) {
+    const dtype = dtypeOf(data, wanted);
     if (!dtype || sizeOfShape(shape) !== data.length) {
       throw new PlinthError(
         'runtime',
@@ -268,10 +268,12 @@ async function upload(
   return uploaded;
 }
 
-function dtypeOf(data: TensorData): DType | undefined {
+/** Bytes are `bool` unless `uint8` is asked for: the two share an array type. */
+function dtypeOf(data: TensorData, wanted?: DType): DType | undefined {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Int32Array) return 'int32';
   if (data instanceof BigInt64Array) return 'int64';
   if (data instanceof Uint16Array) return 'float16';
-  return data instanceof Uint8Array ? 'bool' : undefined;
+  if (data instanceof Uint8Array) return wanted === 'uint8' ? 'uint8' : 'bool';
+  return undefined;
 }

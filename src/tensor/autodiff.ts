@@ -44,7 +44,11 @@ export function vjp(
     const slots = arrived.get(node);
     if (!slots || node.inputs.length === 0) continue;
     const needed = node.inputs.map((x) => nodes.has(x.node));
-    if (!needed.some(Boolean) || !node.operator.gradient) continue;
+    if (!needed.some(Boolean)) continue;
+    if (node.operator.gradientRefused !== undefined) {
+      throw new PlinthError('gradient', node.operator.gradientRefused);
+    }
+    if (!node.operator.gradient) continue;
     const results = node.operator.gradient(node, slots, needed);
     node.inputs.forEach((x, i) => {
       const cotangent = results[i];

@@ -7,6 +7,7 @@ export * from './operators/composed.ts';
 export * from './operators/gather.ts';
 export * from './operators/matmul.ts';
 export * from './operators/normalize.ts';
+export * from './operators/quantized.ts';
 export * from './operators/reduce.ts';
 export * from './operators/shape.ts';
 export { constant, dataOf, full, input, scalar } from './operators/source.ts';

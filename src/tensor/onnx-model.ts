@@ -9,6 +9,7 @@ import type { DType, Shape, TensorData } from './tensor.ts';
 /** TensorProto.DataType */
 export const DATA_TYPES: Readonly<Record<DType, number>> = {
   float32: 1,
+  uint8: 2,
   int32: 6,
   int64: 7,
   bool: 9,

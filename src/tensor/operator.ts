@@ -54,6 +54,8 @@ export interface Operator {
     cotangents: readonly (Tensor | undefined)[],
     needed: readonly boolean[],
   ): (Tensor | undefined)[];
+  /** Why a gradient must not pass here, for operators where a missing one would be taken for zero. */
+  readonly gradientRefused?: string;
   /** The value for constant inputs, for folding; absent when folding would not pay. */
   evaluate?(inputs: readonly ConstantValue[], node: Node): TensorData | undefined;
 }

@@ -7,7 +7,8 @@
 import { PlinthError } from '../core/errors.ts';
 import type { Operator } from './operator.ts';
 
-export type DType = 'float32' | 'float16' | 'int32' | 'int64' | 'bool';
+/** `uint8` holds packed codes of quantised weights; no arithmetic is defined on it. */
+export type DType = 'float32' | 'float16' | 'int32' | 'int64' | 'uint8' | 'bool';
 
 /** A size, or the name of a size that is known only when a program runs (inference graphs). */
 export type Dim = number | string;

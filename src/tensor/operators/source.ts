@@ -84,6 +84,8 @@ export function dataOf(dtype: DType, values: ArrayLike<number>): TensorData {
       return Int32Array.from(values);
     case 'int64':
       return BigInt64Array.from(Array.from(values, (value) => BigInt(value)));
+    case 'uint8':
+      return Uint8Array.from(values);
     case 'bool':
       return Uint8Array.from(values, (value) => (value ? 1 : 0));
     case 'float16':
