@@ -15,6 +15,7 @@ export class Candidates {
   isSorted = false;
   #otherIds = new Int32Array(0);
   #otherScores = new Float64Array(0);
+  #scoresById = new Float64Array(0);
 
   /**
    * Starts over with a row of logits; -Infinity leaves a token out. Throws PlinthError `not-finite` for NaN
@@ -76,9 +77,64 @@ export class Candidates {
     this.size = kept;
   }
 
+  /** Place of a token, or -1 if it is no candidate (any more). */
+  placeOf(id: number): number {
+    const { ids, size } = this;
+    if (this.isSorted) {
+      for (let i = 0; i < size; i++) if (ids[i] === id) return i;
+      return -1;
+    }
+    // Nothing dropped before it: a token stands at its own number.
+    if (id < size && ids[id] === id) return id;
+    let low = 0;
+    let high = Math.min(id, size) - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      if (ids[middle] === id) return middle;
+      if (ids[middle]! < id) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  /** Keeps the candidates whose entry in `mask` is `wanted`, in their order; says how many. None: nothing changes. */
+  keepMasked(mask: Uint8Array, wanted: 0 | 1): number {
+    const { ids, scores, size } = this;
+    let kept = 0;
+    for (let i = 0; i < size; i++) {
+      const id = ids[i]!;
+      if ((id < mask.length ? mask[id] : 0) !== wanted) continue;
+      ids[kept] = id;
+      scores[kept++] = scores[i]!;
+    }
+    if (kept > 0) this.size = kept;
+    return kept;
+  }
+
+  /** To be called after scores were changed other than in step: brings sorted candidates back into order. */
+  rescored(): void {
+    if (!this.isSorted) return;
+    this.isSorted = false;
+    this.keepBestWhile(all);
+  }
+
   /** Keeps the first `size` places. */
   truncate(size: number): void {
     this.size = Math.max(1, Math.min(size, this.size));
+  }
+
+  /** Entropy of softmax(scores), in nats. */
+  entropy(): number {
+    const { scores, size, maximum } = this;
+    let total = 0;
+    let weighted = 0;
+    for (let i = 0; i < size; i++) {
+      const difference = scores[i]! - maximum;
+      const weight = Math.exp(difference);
+      total += weight;
+      if (weight > 0) weighted += weight * difference;
+    }
+    return Math.log(total) - weighted / total;
   }
 
   /** Sum of exp(score - maximum). */
@@ -117,6 +173,23 @@ export class Candidates {
     this.isSorted = true;
   }
 
+  /**
+   * Keeps the candidates of least `cost(score)`, lower ids first among equals, taking them for as long as
+   * `more(cost, score)` says so. They end up in order of their scores.
+   */
+  keepCheapestWhile(cost: (score: number) => number, more: (cost: number, score: number) => boolean): void {
+    if (this.#scoresById.length < this.ids.length) this.#scoresById = new Float64Array(this.ids.length);
+    const byId = this.#scoresById;
+    for (let i = 0; i < this.size; i++) {
+      byId[this.ids[i]!] = this.scores[i]!;
+      this.scores[i] = -cost(this.scores[i]!);
+    }
+    this.isSorted = false;
+    this.keepBestWhile((negated) => more(-negated, byId[this.ids[0]!]!));
+    for (let i = 0; i < this.size; i++) this.scores[i] = byId[this.ids[i]!]!;
+    this.rescored();
+  }
+
   /** The score of the k-th best candidate (1 = the best). Looks at each candidate once. */
   kthScore(k: number): number {
     if (this.isSorted) return this.scores[Math.min(k, this.size) - 1]!;
@@ -132,6 +205,18 @@ export class Candidates {
       siftMinimum(heap, 0, count);
     }
     return heap[0]!;
+  }
+
+  /** The best scores, falling; at most `count` of them. Leaves the candidates as they are. */
+  bestScores(count: number): Float64Array {
+    const { scores, size } = this;
+    if (this.isSorted) return scores.slice(0, Math.min(count, size));
+    const threshold = this.kthScore(count);
+    const best = new Float64Array(Math.min(count, size));
+    let taken = 0;
+    for (let i = 0; i < size; i++) if (scores[i]! > threshold) best[taken++] = scores[i]!;
+    best.fill(threshold, taken);
+    return best.sort().reverse();
   }
 
   /** Moves place `i` down until no child is better: a heap with the best candidate on top. */
@@ -152,6 +237,8 @@ export class Candidates {
     scores[i] = score;
   }
 }
+
+const all = () => true;
 
 function isBefore(score: number, id: number, otherScore: number, otherId: number): boolean {
   return score > otherScore || (score === otherScore && id < otherId);

@@ -1,73 +1,106 @@
 /**
  * Logits to a token by a chain of stages. A chain is data, an ordered list, because the order changes what is
- * sampled and engines differ in it. The same chain, logits and draws always give the same token. Logits may
- * hold -Infinity for tokens that must not be chosen; nothing here knows why.
+ * sampled and engines differ in it. The same chain, logits, history and draws always give the same token. Logits
+ * may hold -Infinity for tokens that must not be chosen; nothing here knows why.
  */
 import { ConfigError } from '../core/errors.ts';
 import { Candidates, refuseEmpty, refuseLogit } from './candidates.ts';
-import type { Draws } from './draws.ts';
-import { type MinPSettings, minPStage } from './min-p.ts';
-import type { Stage, StageContext, StageKind } from './stage.ts';
-import { type TemperatureSettings, temperatureStage } from './temperature.ts';
-import { type TopKSettings, topKStage } from './top-k.ts';
-import { type TopPSettings, topPStage } from './top-p.ts';
-
-export type StageSettings = TemperatureSettings | TopKSettings | TopPSettings | MinPSettings;
-export type SamplerChain = readonly StageSettings[];
-
-/** Every kind of stage by its name. */
-export const STAGE_KINDS: { readonly [Name in StageSettings['stage']]: StageKind<never> } = {
-  temperature: temperatureStage,
-  'top-k': topKStage,
-  'top-p': topPStage,
-  'min-p': minPStage,
-};
+import { type Draws, NUM_LANES } from './draws.ts';
+import type { SamplingPlace, Stage, StageContext } from './stage.ts';
+import { createStage, type SamplerChain } from './stages.ts';
 
 const NO_HISTORY: readonly number[] = [];
 /** Sampling is synchronous, so one set of buffers serves every sampler. */
 const shared = new Candidates();
 
+/** Sees what a token was drawn from. The candidates are valid until it returns, and must not be changed. */
+export type DrawObserver = (left: Candidates, token: number) => void;
+
 /** A chain made ready for one sequence: stages with state keep it from token to token. */
 export class Sampler {
   readonly #stages: readonly Stage[];
+  readonly #hasState: boolean;
+  /** The chain it was made from. */
+  readonly chain: SamplerChain;
   /** The chain always gives the first maximum of the logits, so the stages need not run. */
   readonly isGreedy: boolean;
 
-  /** Throws ConfigError for unknown stages and settings out of range. */
+  /** Throws ConfigError for unknown stages and settings, and for settings out of range. */
   constructor(chain: SamplerChain) {
-    this.#stages = chain.map((settings) => {
-      if (!Object.hasOwn(STAGE_KINDS, settings?.stage)) {
-        throw new ConfigError(
-          `Sampling: unknown stage ${JSON.stringify(settings?.stage ?? settings)}; expected one of ` +
-            `${Object.keys(STAGE_KINDS).join(', ')}.`,
-        );
-      }
-      return STAGE_KINDS[settings.stage].create(settings as never);
-    });
+    this.chain = chain;
+    let lane = 0;
+    const nextLane = () => {
+      if (++lane < NUM_LANES) return lane;
+      throw new ConfigError(
+        `Sampling: the chain has more than ${NUM_LANES - 1} stages that draw chance of their own; use fewer.`,
+      );
+    };
+    this.#stages = chain.map((settings) => createStage(settings, nextLane));
+    this.#hasState = this.#stages.some((stage) => stage.accept);
     const picks = this.#stages.findIndex((stage) => stage.picksMaximum);
-    this.isGreedy = picks >= 0 && this.#stages.slice(0, picks).every((stage) => stage.keepsFirstMaximum);
+    this.isGreedy =
+      picks >= 0 &&
+      this.#stages.slice(0, picks).every((stage) => stage.keepsFirstMaximum) &&
+      !this.#stages.some((stage) => stage.mayRefuse);
   }
 
   /**
-   * One token. `history` is the prompt and what was generated so far. Throws PlinthError `not-finite` for
-   * NaN, +Infinity, or when every token is ruled out.
+   * One token. `history` is the prompt and what was generated so far, its first `promptLength` tokens the
+   * prompt. `observe` sees the candidates that were left. Throws PlinthError `not-finite` for NaN, +Infinity, or
+   * when every logit is -Infinity; ConfigError when a stage rules the rest out, names a token that does not
+   * exist, or needs the prompt's length and was not told.
    */
-  sample(logits: ArrayLike<number>, draws: Draws, history: ArrayLike<number> = NO_HISTORY): number {
-    const token = this.isGreedy ? firstMaximum(logits) : this.#sample(logits, { draws, history });
-    for (const stage of this.#stages) stage.accept?.(token);
+  sample(
+    logits: ArrayLike<number>,
+    draws: Draws,
+    history: ArrayLike<number> = NO_HISTORY,
+    promptLength?: number,
+    observe?: DrawObserver,
+  ): number {
+    // Where the first maximum is certain, no stage ever leaves anything else and no state matters.
+    if (this.isGreedy && !observe) return firstMaximum(logits);
+    this.run(shared, logits, { draws, history, ...(promptLength !== undefined && { promptLength }) });
+    const total = shared.totalWeight();
+    const place = drawPlace(shared, total, draws.uniform(0));
+    const token = shared.ids[place]!;
+    const probability = Math.exp(shared.scores[place]! - shared.maximum) / total;
+    observe?.(shared, token);
+    if (this.#hasState) for (const stage of this.#stages) stage.accept?.(token, probability);
     return token;
   }
 
-  #sample(logits: ArrayLike<number>, context: StageContext): number {
-    this.run(shared, logits, context);
-    return pick(shared, context.draws.uniform(0));
-  }
-
-  /** The candidates that the chain leaves, with their scores: what the token is drawn from. */
-  run(candidates: Candidates, logits: ArrayLike<number>, context: StageContext): void {
+  /** The candidates that the chain leaves, with their scores: what the token is drawn from. Changes no state. */
+  run(candidates: Candidates, logits: ArrayLike<number>, place: SamplingPlace): void {
     candidates.load(logits);
+    const context = contextOf(logits, place);
     for (const stage of this.#stages) stage.apply(candidates, context);
   }
+
+  /** The same, with a call before the first stage (-1) and after each one. */
+  runStepwise(
+    candidates: Candidates,
+    logits: ArrayLike<number>,
+    place: SamplingPlace,
+    after: (stage: number) => void,
+  ): void {
+    candidates.load(logits);
+    const context = contextOf(logits, place);
+    after(-1);
+    for (const [i, stage] of this.#stages.entries()) {
+      stage.apply(candidates, context);
+      after(i);
+    }
+  }
+}
+
+function contextOf(logits: ArrayLike<number>, place: SamplingPlace): StageContext {
+  const { draws, history = NO_HISTORY, promptLength } = place;
+  if (promptLength !== undefined && !(promptLength >= 0 && promptLength <= history.length)) {
+    throw new ConfigError(
+      `Sampling: promptLength is ${promptLength}; expected at most the length of the history, ${history.length}.`,
+    );
+  }
+  return { draws, history, promptLength, vocabSize: logits.length };
 }
 
 /** One token by a chain; for a whole sequence make a `Sampler` once. */
@@ -76,8 +109,9 @@ export function sampleToken(
   chain: SamplerChain,
   draws: Draws,
   history?: ArrayLike<number>,
+  promptLength?: number,
 ): number {
-  return new Sampler(chain).sample(logits, draws, history);
+  return new Sampler(chain).sample(logits, draws, history, promptLength);
 }
 
 /** The lowest id among the largest logits. Throws PlinthError `not-finite` as `Sampler.sample` does. */
@@ -96,14 +130,14 @@ export function firstMaximum(logits: ArrayLike<number>): number {
   return best;
 }
 
-/** Inverts the distribution function of softmax(scores) at u. */
-function pick(candidates: Candidates, u: number): number {
-  const { ids, scores, size, maximum } = candidates;
-  let rest = u * candidates.totalWeight();
+/** Inverts the distribution function of softmax(scores), whose weights add up to `total`, at u. */
+function drawPlace(candidates: Candidates, total: number, u: number): number {
+  const { scores, size, maximum } = candidates;
+  let rest = u * total;
   for (let i = 0; i < size; i++) {
     rest -= Math.exp(scores[i]! - maximum);
-    if (rest < 0) return ids[i]!;
+    if (rest < 0) return i;
   }
   // Rounding may leave a crumb after the last candidate; the best one has weight 1 for sure.
-  return ids[candidates.argmax()]!;
+  return candidates.argmax();
 }

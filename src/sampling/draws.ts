@@ -11,7 +11,8 @@ export interface Draws {
   uniform(lane: number): number;
 }
 
-const NUM_LANES = 8;
+/** Lanes of one position. */
+export const NUM_LANES = 8;
 
 /** Draws of one choice (one of several answers to the same prompt) under one seed. */
 export class KeyedDraws implements Draws {

@@ -1,13 +1,8 @@
 /** Sampling: logits to a token. Browser-safe. */
 export { Candidates } from './candidates.ts';
-export { firstMaximum, Sampler, type SamplerChain, type StageSettings, sampleToken } from './chain.ts';
-export {
-  type ChainRequest,
-  chainOf,
-  DIALECTS,
-  type DialectName,
-  SAMPLING_SETTINGS,
-  type SamplingSettings,
-} from './dialects.ts';
+export { type DrawObserver, firstMaximum, Sampler, sampleToken } from './chain.ts';
+export { type ChainRequest, chainOf, DIALECTS, type Dialect, type DialectName } from './dialects.ts';
 export { type Draws, KeyedDraws } from './draws.ts';
-export type { Stage, StageContext, StageKind } from './stage.ts';
+export { SAMPLING_SETTINGS, type SamplingSettings } from './settings.ts';
+export type { SamplingPlace, Stage, StageContext, StageKind } from './stage.ts';
+export { type SamplerChain, STAGE_KINDS, type StageName, type StageSettings } from './stages.ts';

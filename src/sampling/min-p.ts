@@ -7,8 +7,9 @@ export interface MinPSettings {
 }
 
 export const minPStage: StageKind<MinPSettings> = {
+  settings: { p: 'number' },
   create({ p }) {
-    checkSetting('min-p', 'p', p, 0, 1);
+    checkSetting('min-p', 'p', p, { least: 0, most: 1 });
     const logP = Math.log(p);
     return {
       keepsFirstMaximum: true,

@@ -1,5 +1,5 @@
 /** Keeps the k best candidates (Fan et al. 2018). k of 0 leaves all. */
-import { checkSetting, type StageKind } from './stage.ts';
+import { checkFlag, checkSetting, type StageKind } from './stage.ts';
 
 export interface TopKSettings {
   readonly stage: 'top-k';
@@ -9,8 +9,10 @@ export interface TopKSettings {
 }
 
 export const topKStage: StageKind<TopKSettings> = {
+  settings: { k: 'number', keepTies: 'flag' },
   create({ k, keepTies = false }) {
-    checkSetting('top-k', 'k', k, 0, Number.MAX_SAFE_INTEGER, true);
+    checkSetting('top-k', 'k', k, { least: 0, whole: true });
+    checkFlag('top-k', 'keepTies', keepTies);
     return {
       keepsFirstMaximum: true,
       apply: (candidates) => {

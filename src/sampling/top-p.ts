@@ -12,9 +12,10 @@ export interface TopPSettings {
 }
 
 export const topPStage: StageKind<TopPSettings> = {
+  settings: { p: 'number', minKeep: 'number' },
   create({ p, minKeep = 1 }) {
-    checkSetting('top-p', 'p', p, 0, 1);
-    checkSetting('top-p', 'minKeep', minKeep, 0, Number.MAX_SAFE_INTEGER, true);
+    checkSetting('top-p', 'p', p, { least: 0, most: 1 });
+    checkSetting('top-p', 'minKeep', minKeep, { least: 0, whole: true });
     return {
       keepsFirstMaximum: true,
       apply: (candidates) => {
