@@ -49,32 +49,42 @@ export interface OnnxModel {
 
 export function encodeOnnxModel(model: OnnxModel): Uint8Array {
   return message((w) => {
-    w.tag(1, WireType.Varint).int64(IR_VERSION);
-    w.tag(2, WireType.LengthDelimited).string('plinth');
+    writeProducer(w);
     nested(w, 7, (graph) => writeGraph(graph, model));
-    for (const [domain, version] of [
-      ['', OPSET],
-      ['com.microsoft', 1],
-    ] as const) {
-      nested(w, 8, (opset) => {
-        opset.tag(1, WireType.LengthDelimited).string(domain);
-        opset.tag(2, WireType.Varint).int64(version);
-      });
-    }
+    writeOpsets(w);
   });
 }
 
-function message(write: (w: BinaryWriter) => void): Uint8Array {
+/** A model's fields before the graph (field 7). */
+export function writeProducer(w: BinaryWriter): void {
+  w.tag(1, WireType.Varint).int64(IR_VERSION);
+  w.tag(2, WireType.LengthDelimited).string('plinth');
+}
+
+/** A model's fields after the graph. */
+export function writeOpsets(w: BinaryWriter): void {
+  for (const [domain, version] of [
+    ['', OPSET],
+    ['com.microsoft', 1],
+  ] as const) {
+    nested(w, 8, (opset) => {
+      opset.tag(1, WireType.LengthDelimited).string(domain);
+      opset.tag(2, WireType.Varint).int64(version);
+    });
+  }
+}
+
+export function message(write: (w: BinaryWriter) => void): Uint8Array {
   const writer = new BinaryWriter();
   write(writer);
   return writer.finish();
 }
 
-function nested(w: BinaryWriter, field: number, write: (inner: BinaryWriter) => void): void {
+export function nested(w: BinaryWriter, field: number, write: (inner: BinaryWriter) => void): void {
   w.tag(field, WireType.LengthDelimited).bytes(message(write));
 }
 
-function writeGraph(w: BinaryWriter, model: OnnxModel): void {
+export function writeGraph(w: BinaryWriter, model: OnnxModel): void {
   for (const node of model.nodes) nested(w, 1, (inner) => writeNode(inner, node));
   w.tag(2, WireType.LengthDelimited).string(model.name);
   for (const initializer of model.initializers) nested(w, 5, (inner) => writeInitializer(inner, initializer));

@@ -3,7 +3,7 @@
  * data: model bytes and the names, shapes and dtypes of what goes in and out. `runtime/` runs it.
  */
 import { PlinthError } from '../core/errors.ts';
-import { encodeOnnxModel, type OnnxInitializer, type OnnxNode } from './onnx-model.ts';
+import { encodeOnnxModel, type OnnxInitializer, type OnnxModel, type OnnxNode } from './onnx-model.ts';
 import type { Lowering, Target } from './operator.ts';
 import { isInput } from './operators/source.ts';
 import { fuse } from './passes/fuse.ts';
@@ -43,6 +43,20 @@ export function optimize(outputs: readonly Tensor[]): Tensor[] {
 
 /** Compiles named outputs into a program. Throws PlinthError `graph` for name clashes. */
 export function compile(outputs: Readonly<Record<string, Tensor>>, options: CompileOptions = {}): Program {
+  const { model, ...signature } = lowerProgram(outputs, options);
+  return { ...signature, onnx: encodeOnnxModel(model), numNodes: model.nodes.length };
+}
+
+/** A program before it is written: for files in which what is an input here is stored. */
+export interface LoweredProgram extends Pick<Program, 'target' | 'inputs' | 'outputs'> {
+  readonly model: OnnxModel;
+}
+
+/** What `compile` writes down. Throws PlinthError `graph` for name clashes. */
+export function lowerProgram(
+  outputs: Readonly<Record<string, Tensor>>,
+  options: CompileOptions = {},
+): LoweredProgram {
   const target = options.target ?? 'cpu';
   const names = Object.keys(outputs);
   const inlined = inlineRemat(names.map((name) => outputs[name]!));
@@ -76,14 +90,14 @@ export function compile(outputs: Readonly<Record<string, Tensor>>, options: Comp
   const signature = Object.fromEntries(
     names.map((name, i) => [name, { shape: roots[i]!.shape, dtype: roots[i]!.dtype }]),
   );
-  const onnx = encodeOnnxModel({
+  const model = {
     name: 'plinth',
     nodes: onnxNodes,
     inputs: Object.entries(inputs).map(([name, spec]) => ({ name, ...spec })),
     outputs: Object.entries(signature).map(([name, spec]) => ({ name, ...spec })),
     initializers: emitter.initializers,
-  });
-  return { target, inputs, outputs: signature, onnx, numNodes: onnxNodes.length };
+  };
+  return { target, inputs, outputs: signature, model };
 }
 
 function collectInputs(nodes: readonly Node[], extra: readonly Tensor[]): Record<string, TensorSpec> {
