@@ -1,30 +1,50 @@
-/** The options that every command which generates text has, and how they become `GenerateOptions`. */
+/**
+ * The options that every command which generates text has, how they become `GenerateOptions`, and how such a
+ * command opens its model. Faults name the flags as they are written.
+ */
 import { type Command, Option } from 'commander';
-import type { GenerateOptions } from '../decode/language-model.ts';
-import { collect, notNegative, positiveInteger, share, wholeNumber } from './option-values.ts';
+import { ConfigError, PlinthError } from '../core/errors.ts';
+import type { GenerateOptions, LanguageModel } from '../decode/language-model.ts';
+import { chainOf, SAMPLING_SETTINGS, type SamplingSettings } from '../sampling/index.ts';
+import { oneOf } from './generate/flag-values.ts';
+import {
+  type FlagGroup,
+  fieldOf,
+  flagNamed,
+  GENERATION_FLAGS,
+  type GenerationFlag,
+  type GenerationFlags,
+  GROUP_HEADINGS,
+} from './generate/generation-flags.ts';
+import { findModel } from './model-folder.ts';
+import { positiveInteger } from './option-values.ts';
 
-export interface GenerationFlags {
-  maxTokens?: number;
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  seed?: number;
-  stop?: string[];
-}
+export type { GenerationFlags };
 
 export interface DeviceFlags {
   device?: 'cpu' | 'webgpu' | 'cuda';
   threads?: number;
 }
 
-export function addGenerationOptions(command: Command): Command {
-  return command
-    .option('--max-tokens <number>', 'longest answer in tokens (default: 256)', positiveInteger)
-    .option('--temperature <number>', '0 always takes the likeliest token (default: 0)', notNegative)
-    .option('--top-k <number>', 'draw among the K likeliest tokens', positiveInteger)
-    .option('--top-p <number>', 'draw among the likeliest tokens that together have probability P', share)
-    .option('--seed <number>', 'seed of the draws: same seed, same answer', wholeNumber)
-    .option('--stop <text>', 'end the answer before this text; may be repeated', collect);
+const ALL = GENERATION_FLAGS as readonly unknown[] as readonly GenerationFlag[];
+const SAMPLING: ReadonlySet<string> = new Set(SAMPLING_SETTINGS);
+/** Documented in help: a threshold, and the number of tokens that contrastive search looks at. */
+const DEFAULT_XTC_THRESHOLD = 0.1;
+const DEFAULT_CONTRASTIVE_TOP_K = 4;
+
+/** @param left groups of flags that the command does not have */
+export function addGenerationOptions(command: Command, left: readonly FlagGroup[] = []): Command {
+  for (const { group, name, value, help, parse, isRepeatable } of ALL) {
+    if (left.includes(group)) continue;
+    const option = new Option(value === undefined ? `--${name}` : `--${name} ${value}`, help).helpGroup(
+      GROUP_HEADINGS[group],
+    );
+    if (value !== undefined) {
+      option.argParser((text: string, before: unknown) => parse(text, isRepeatable ? before : undefined));
+    }
+    command.addOption(option);
+  }
+  return command;
 }
 
 export function addDeviceOptions(command: Command): Command {
@@ -35,23 +55,138 @@ export function addDeviceOptions(command: Command): Command {
     .option('--threads <number>', 'threads of the CPU (default: all cores)', positiveInteger);
 }
 
-export function generateOptions({
-  maxTokens,
-  temperature,
-  topK,
-  topP,
-  seed,
-  stop,
-}: GenerationFlags): GenerateOptions {
-  return {
-    ...(maxTokens !== undefined && { maxTokens }),
-    ...(temperature !== undefined && { temperature }),
-    ...(topK !== undefined && { topK }),
-    ...(topP !== undefined && { topP }),
-    ...(seed !== undefined && { seed }),
-    ...(stop !== undefined && { stop }),
-  };
+export interface ModelFlags extends DeviceFlags {
+  model: string;
+  quantize?: 8 | 4;
+  draft?: string;
+  determinism?: 'strict' | 'fast';
 }
+
+export function addModelOptions(command: Command): Command {
+  command
+    .requiredOption('--model <folder>', "a model's folder, a run's folder or a run's name")
+    .option('--quantize <bits>', 'hold the weights in 8 or 4 bits', oneOf(8, 4))
+    .option(
+      '--draft <model>',
+      'a smaller model of the same vocabulary that guesses ahead; same answers, sooner',
+    )
+    .option(
+      '--determinism <mode>',
+      'strict: the same bits in every batch; fast: up to rounding (default: fast)',
+      oneOf('strict', 'fast'),
+    );
+  return addDeviceOptions(command);
+}
+
+/** Opens what `--model` names, as the other flags ask. Throws DataError that says which models there are. */
+export async function openModel(
+  { model, draft, quantize, determinism, ...device }: ModelFlags,
+  { requireTokenizer }: { readonly requireTokenizer: boolean },
+): Promise<LanguageModel> {
+  const folder = await findModel(model);
+  const draftFolder = draft === undefined ? undefined : await findModel(draft);
+  const { loadLanguageModel } = await import('../decode/load-model.node.ts');
+  const options = {
+    device: await openDevice(device),
+    requireTokenizer,
+    ...(quantize !== undefined && { quantize }),
+    ...(draftFolder !== undefined && { draft: draftFolder }),
+    ...(determinism !== undefined && { determinism }),
+  };
+  return loadLanguageModel(folder, options);
+}
+
+/** Some option of sampling is given. */
+export const hasSampling = (options: GenerateOptions) =>
+  options.chain !== undefined || SAMPLING_SETTINGS.some((name) => options[name] !== undefined);
+
+/** Two draws can give two answers: false for greedy decoding and searches. */
+export function hasChance({ dialect, chain, search, ...options }: GenerateOptions): boolean {
+  if (search) return false;
+  const settings = Object.fromEntries(SAMPLING_SETTINGS.map((name) => [name, options[name]]));
+  return !(chain ?? chainOf(settings, dialect)).some(
+    (stage) => stage.stage === 'temperature' && stage.temperature <= 0,
+  );
+}
+
+/** Throws PlinthError `usage` for flags that exclude or need each other. */
+export function generateOptions(flags: GenerationFlags): GenerateOptions {
+  const given = ALL.filter(({ name }) => flags[fieldOf(name)] !== undefined);
+  for (const { name, needs } of given) {
+    if (needs !== undefined && flags[fieldOf(needs)] === undefined) {
+      throw usage(`--${name} says how --${needs} works; give --${needs} too, or leave it out.`);
+    }
+  }
+  refuseExcluded(given);
+  const options: Record<string, unknown> = {};
+  for (const { name, option, field } of given) {
+    const value = flags[fieldOf(name)];
+    options[option] = field === undefined ? value : { ...(options[option] as object), [field]: value };
+  }
+  if (flags.xtc !== undefined) {
+    options.xtc = { threshold: DEFAULT_XTC_THRESHOLD, ...(options.xtc as object) };
+  }
+  if (flags.numBeams !== undefined) {
+    options.search = { method: 'beam', ...(options.search as object) };
+  } else if (flags.contrastiveAlpha !== undefined) {
+    options.search = {
+      method: 'contrastive',
+      topK: flags.topK ?? DEFAULT_CONTRASTIVE_TOP_K,
+      alpha: flags.contrastiveAlpha,
+    };
+    delete options.topK;
+  }
+  return options as GenerateOptions;
+}
+
+function refuseExcluded(given: readonly GenerationFlag[]): void {
+  const isGiven = (name: string) => given.some((flag) => flag.name === name);
+  const sampling = given.filter(({ option }) => SAMPLING.has(option) || option === 'dialect');
+  if (isGiven('num-beams') && isGiven('contrastive-alpha')) {
+    throw usage('--num-beams and --contrastive-alpha are two different searches; give one of them.');
+  }
+  if (isGiven('sampler') && sampling.length > 0) {
+    throw usage(
+      `--sampler is the whole list of stages, so --${sampling[0]!.name} cannot stand beside it; put it into the list.`,
+    );
+  }
+  const search = ['num-beams', 'contrastive-alpha'].find(isGiven);
+  if (search === undefined) return;
+  const chance = given.find(
+    (flag) =>
+      (sampling.includes(flag) || flag.name === 'sampler' || flag.name === 'seed') &&
+      !(search === 'contrastive-alpha' && flag.name === 'top-k'),
+  );
+  if (chance)
+    throw usage(`--${search} searches and draws nothing, so --${chance.name} means nothing beside it.`);
+}
+
+/** Throws ConfigError that names the first flag which the model cannot honour. */
+export function refuseUnsupported(flags: GenerationFlags, { capabilities }: LanguageModel): void {
+  for (const { name, option } of ALL) {
+    if (flags[fieldOf(name)] === undefined) continue;
+    const isHonoured =
+      option === 'logprobs'
+        ? capabilities.logprobs
+        : option === 'promptLogprobs'
+          ? capabilities.promptLogprobs
+          : option === 'seed'
+            ? capabilities.seeded
+            : option === 'chain' || option === 'search' || option === 'logprobsMode'
+              ? capabilities.fullLogits
+              : !SAMPLING.has(option) || capabilities.sampling.has(option as keyof SamplingSettings);
+    if (isHonoured) continue;
+    const known = ALL.filter((flag) => capabilities.sampling.has(flag.option as keyof SamplingSettings));
+    throw new ConfigError(
+      `--${name} is not something this model's backend can do. Of sampling it takes ` +
+        `${known.map((flag) => `--${flag.name}`).join(', ') || 'no setting'}.`,
+    );
+  }
+}
+
+export { flagNamed };
+
+const usage = (message: string) => new PlinthError('usage', message);
 
 export async function openDevice({ device = 'cpu', threads }: DeviceFlags) {
   const { nodeDeviceByName } = await import('../runtime/index.node.ts');
