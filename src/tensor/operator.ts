@@ -29,6 +29,11 @@ export interface Lowering {
     options?: { numOutputs?: number; domain?: string },
   ): string[];
   constant(data: TensorData, shape: readonly number[], dtype: DType): string;
+  /**
+   * int64 [1]: a named size, or a product of named sizes, as the program's inputs have it at run time; undefined
+   * when no input has it.
+   */
+  dimension(name: string): string | undefined;
   /** Is output `index` of the node being lowered read by anyone? */
   isUsed(index: number): boolean;
 }

@@ -63,7 +63,7 @@ export function lowerProgram(
   const roots = options.optimize === false ? inlined : optimize(inlined);
   const nodes = reachableNodes(roots);
   const inputs = collectInputs(nodes, options.inputs ?? []);
-  const emitter = new Emitter(target, nodes, roots, new Set([...Object.keys(inputs), ...names]));
+  const emitter = new Emitter(target, nodes, roots, inputs, names);
   const produced = emitter.run(nodes);
   const renames = new Map<string, string>();
   names.forEach((name, i) => {
@@ -128,13 +128,21 @@ class Emitter implements Lowering {
   readonly #storedNames = new Set<string>();
   readonly #used = new Map<Node, Set<number>>();
   readonly #taken: ReadonlySet<string>;
+  readonly #inputs: Readonly<Record<string, TensorSpec>>;
+  readonly #dimensions = new Map<string, string>();
   #current: Node | undefined;
   #next = 0;
 
-  /** `taken` are the names of the program's inputs and outputs, which no inner value may have. */
-  constructor(target: Target, nodes: readonly Node[], roots: readonly Tensor[], taken: ReadonlySet<string>) {
+  constructor(
+    target: Target,
+    nodes: readonly Node[],
+    roots: readonly Tensor[],
+    inputs: Readonly<Record<string, TensorSpec>>,
+    outputNames: readonly string[],
+  ) {
     this.target = target;
-    this.#taken = taken;
+    this.#inputs = inputs;
+    this.#taken = new Set([...Object.keys(inputs), ...outputNames]);
     for (const tensor of [...roots, ...nodes.flatMap((node) => node.inputs)]) {
       const used = this.#used.get(tensor.node) ?? new Set<number>();
       this.#used.set(tensor.node, used.add(tensor.index));
@@ -182,6 +190,34 @@ class Emitter implements Lowering {
     this.#storedNames.add(name);
     if (small) this.#stored.set(key, name);
     return name;
+  }
+
+  dimension(name: string): string | undefined {
+    const known = this.#dimensions.get(name);
+    if (known !== undefined) return known;
+    const size = this.#inputSize(name) ?? this.#product(name);
+    if (size !== undefined) this.#dimensions.set(name, size);
+    return size;
+  }
+
+  #inputSize(name: string): string | undefined {
+    for (const [input, { shape }] of Object.entries(this.#inputs)) {
+      const axis = shape.indexOf(name);
+      if (axis >= 0) return this.emit('Shape', [input], { start: axis, end: axis + 1 })[0]!;
+    }
+    return undefined;
+  }
+
+  #product(name: string): string | undefined {
+    const factors = name.split('*');
+    if (factors.length === 1) return undefined;
+    const sizes = factors.map((factor) =>
+      /^\d+$/.test(factor)
+        ? this.constant(BigInt64Array.of(BigInt(factor)), [1], 'int64')
+        : this.dimension(factor),
+    );
+    if (sizes.includes(undefined)) return undefined;
+    return (sizes as string[]).reduce((a, b) => this.emit('Mul', [a, b])[0]!);
   }
 
   #freshName(letter: string): string {

@@ -18,7 +18,7 @@ const reshapeOperator = defineOperator({
   infer: ([x], attributes) => [{ shape: attributes.shape as Shape, dtype: x!.dtype }],
   lower: (context, node, [x]) => {
     const to = node.attributes.shape as Shape;
-    const target = int64(context, reshapeTarget(node.inputs[0]!.shape, to));
+    const target = reshapeTarget(context, node.inputs[0]!.shape, to);
     // An empty tensor has a size of 0 that means 0, not "as in the input".
     return context.emit('Reshape', [x!, target], to.includes(0) ? { allowzero: 1 } : {});
   },
@@ -26,12 +26,24 @@ const reshapeOperator = defineOperator({
   evaluate: ([x]) => (x as ConstantValue).data,
 });
 
-/** ONNX's spelling: 0 keeps the input's size at that place, one -1 is worked out at run time. */
-function reshapeTarget(from: Shape, to: Shape): number[] {
+/**
+ * ONNX's spelling: 0 keeps the input's size at that place, one -1 is worked out at run time. Further named sizes
+ * are read from the program's inputs.
+ */
+function reshapeTarget(context: Lowering, from: Shape, to: Shape): string {
   const named = to.filter((dim) => typeof dim === 'string');
-  if (named.length === 0 || to.includes(0)) return staticShape(to, 'reshape of an empty tensor') as number[];
+  if (named.length === 0 || to.includes(0))
+    return int64(context, staticShape(to, 'reshape of an empty tensor'));
   const target = to.map((dim, axis) => (typeof dim === 'number' ? dim : from[axis] === dim ? 0 : -1));
-  if (target.filter((dim) => dim === -1).length <= 1) return target;
+  const numUnknown = target.filter((dim) => dim === -1).length;
+  if (numUnknown <= 1) return int64(context, target);
+  let numOpen = 0;
+  const sizes = target.map((size, axis) => {
+    const known = size === -1 ? context.dimension(to[axis] as string) : int64(context, [size]);
+    if (known === undefined) numOpen++;
+    return known ?? int64(context, [-1]);
+  });
+  if (numOpen <= 1) return context.emit('Concat', sizes, { axis: 0 })[0]!;
   return shapeError(
     'reshape',
     `from [${from.join(', ')}] to [${to.join(', ')}] moves more than one named size; reshape in two steps.`,
@@ -172,6 +184,14 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, resolved) ? x : applyOne(reshapeOperator, [x], { shape: resolved });
 }
 
+/** The number of values as a product: its number and its names in order, as in "6*batch*length". */
+function sizeFactors(shape: Shape): string {
+  const factors = shape.flatMap((dim) => (typeof dim === 'string' ? dim.split('*') : [String(dim)]));
+  const isNumber = (factor: string) => /^\d+$/.test(factor);
+  const product = factors.filter(isNumber).reduce((total, factor) => total * Number(factor), 1);
+  return [product, ...factors.filter((factor) => !isNumber(factor)).sort()].join('*');
+}
+
 function resolveReshape(from: Shape, to: Shape): Shape {
   const unknown = to.indexOf(-1);
   const named = (shape: Shape) => shape.filter((dim) => typeof dim === 'string').sort();
@@ -182,6 +202,7 @@ function resolveReshape(from: Shape, to: Shape): Shape {
   if (unknown !== to.lastIndexOf(-1)) return fail('only one size may be -1');
   const missing = named(from).filter((name) => !to.includes(name));
   if (unknown < 0) {
+    if (sizeFactors(from) === sizeFactors(to)) return to;
     if (missing.length > 0 || named(to).some((name) => !from.includes(name))) {
       // A product such as batch*length under a new name is the caller's claim; it is checked at run time.
       if (named(from).length > 0 && named(to).length === 1) return to;
