@@ -207,16 +207,32 @@ export class Candidates {
     return heap[0]!;
   }
 
-  /** The best scores, falling; at most `count` of them. Leaves the candidates as they are. */
-  bestScores(count: number): Float64Array {
-    const { scores, size } = this;
-    if (this.isSorted) return scores.slice(0, Math.min(count, size));
-    const threshold = this.kthScore(count);
-    const best = new Float64Array(Math.min(count, size));
-    let taken = 0;
-    for (let i = 0; i < size; i++) if (scores[i]! > threshold) best[taken++] = scores[i]!;
-    best.fill(threshold, taken);
-    return best.sort().reverse();
+  /** Places of the best candidates, best first; at most `count` of them. Leaves the candidates as they are. */
+  bestPlaces(count: number): number[] {
+    const { ids, scores, size } = this;
+    const numBest = Math.min(count, size);
+    if (this.isSorted || numBest === 0) return Array.from({ length: numBest }, (_, i) => i);
+    const threshold = this.kthScore(numBest);
+    const better: number[] = [];
+    const equal: number[] = [];
+    for (let i = 0; i < size; i++) {
+      if (scores[i]! > threshold) better.push(i);
+      else if (scores[i] === threshold && equal.length < numBest) equal.push(i);
+    }
+    better.sort((a, b) => scores[b]! - scores[a]! || ids[a]! - ids[b]!);
+    return [...better, ...equal.slice(0, numBest - better.length)];
+  }
+
+  /** The place at which the distribution function of softmax(scores) passes u, in the order they stand in. */
+  placeAt(u: number, total = this.totalWeight()): number {
+    const { scores, size, maximum } = this;
+    let rest = u * total;
+    for (let i = 0; i < size; i++) {
+      rest -= Math.exp(scores[i]! - maximum);
+      if (rest < 0) return i;
+    }
+    // Rounding may leave a crumb after the last candidate; the best one has weight 1 for sure.
+    return this.argmax();
   }
 
   /** Moves place `i` down until no child is better: a heap with the best candidate on top. */

@@ -61,7 +61,7 @@ export class Sampler {
     if (this.isGreedy && !observe) return firstMaximum(logits);
     this.run(shared, logits, { draws, history, ...(promptLength !== undefined && { promptLength }) });
     const total = shared.totalWeight();
-    const place = drawPlace(shared, total, draws.uniform(0));
+    const place = shared.placeAt(draws.uniform(0), total);
     const token = shared.ids[place]!;
     const probability = Math.exp(shared.scores[place]! - shared.maximum) / total;
     observe?.(shared, token);
@@ -128,16 +128,4 @@ export function firstMaximum(logits: ArrayLike<number>): number {
   if (best < 0) refuseEmpty(logits.length);
   if (top === Number.POSITIVE_INFINITY) refuseLogit(best, top);
   return best;
-}
-
-/** Inverts the distribution function of softmax(scores), whose weights add up to `total`, at u. */
-function drawPlace(candidates: Candidates, total: number, u: number): number {
-  const { scores, size, maximum } = candidates;
-  let rest = u * total;
-  for (let i = 0; i < size; i++) {
-    rest -= Math.exp(scores[i]! - maximum);
-    if (rest < 0) return i;
-  }
-  // Rounding may leave a crumb after the last candidate; the best one has weight 1 for sure.
-  return candidates.argmax();
 }

@@ -53,7 +53,7 @@ function keepSurprise(candidates: Candidates, mu: number): void {
 /** Algorithm 1 of the paper: k from the exponent s of the Zipf law, fitted by least squares. At least 1. */
 function zipfCount(candidates: Candidates, mu: number, m: number, vocabSize: number): number {
   if (candidates.size < 2) return 1;
-  const best = candidates.bestScores(m);
+  const best = candidates.bestPlaces(m).map((i) => candidates.scores[i]!);
   let products = 0;
   let squares = 0;
   for (let i = 0; i + 1 < best.length; i++) {
