@@ -1,55 +1,70 @@
 /**
- * A model's weights on a device and the programs that run them: compiled when first needed, one for each
- * number of new positions, kept until disposed. It knows nothing of requests, sampling or text.
+ * A model's weights on a device and the two programs that run them: `step` adds one token to every row, `read` any
+ * number. Compiled when first needed, kept until disposed. It knows nothing of requests, sampling or text.
  */
 import { ConfigError } from '../core/errors.ts';
 import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
 import { decoderGraph } from '../model/decoder-graph.ts';
-import type { Weights } from '../model/initialize.ts';
-import { rotaryTableData } from '../model/transformer.ts';
+import { isQuantized, type MixedWeights } from '../model/quantized.ts';
+import { type ModelParameter, rotaryTableData } from '../model/transformer.ts';
 import type { Device, DeviceTensor, Executable, Feed, HostArray } from '../runtime/device.ts';
+import { constant, input, quantizedConstant } from '../tensor/index.ts';
 
-/** New tokens of some rows, padded at the end to one length. */
+/**
+ * `strict`: an answer does not depend, to the bit, on what else runs, on how its prompt was cut into runs or on what
+ * of it was read before. `fast`: kernels for single rows may be used, which add in another order.
+ */
+export type Determinism = 'strict' | 'fast';
+
+/** New tokens of some rows, all [numRows, length]. */
 export interface DecoderInput {
   readonly numRows: number;
-  /** New positions T of every row. */
   readonly length: number;
-  /** Token ids [numRows, T]. */
   readonly ids: Int32Array;
-  /** Positions [numRows, T]. */
   readonly positions: BigInt64Array;
-  /** For T > 1: the place among the numRows * T tokens whose scores are wanted, one a row. */
-  readonly last?: Int32Array;
-  /** Feeds of the cache; none for rows that begin. */
-  readonly past?: Readonly<Record<string, HostArray>>;
+  /** Keys, values and the mask [numRows, 1, length, places]. */
+  readonly past: Readonly<Record<string, HostArray>>;
+  /** Also give the hidden states that the scores were computed from. */
+  readonly hidden?: boolean;
+}
+
+export interface DecoderReadInput extends DecoderInput {
+  /** Where each new key and value goes: (row, head, place), [numRows, numKvHeads, length, 3]. */
+  readonly places: BigInt64Array;
+  /** Places among the numRows * length tokens whose scores are wanted; at least one. */
+  readonly wanted: Int32Array;
 }
 
 export interface DecoderOutput {
-  /** [numRows, vocabSize] */
+  /** [numRows, vocabSize], or [wanted, vocabSize]. */
   readonly logits: Float32Array;
-  /** [2 numLayers, numRows, numKvHeads, T, headDim]: keys and values of layer after layer. */
+  /** [2 numLayers, numRows, numKvHeads, length, headDim]: keys and values of layer after layer. */
   readonly present: Float32Array;
+  /** [.., hiddenSize], as `logits`, when asked for. */
+  readonly hidden?: Float32Array;
 }
 
+type Form = 'step' | 'read';
+
 const FIRST_TABLE_POSITIONS = 512;
+/** An ONNX file is a protocol buffer, of less than 2 GiB. */
+const MAX_CONSTANT_BYTES = 1.9e9;
+/** From this size on the program that reads prompts borrows the weights instead of having its own copy. */
+const MAX_COPIED_BYTES = 256 * 2 ** 20;
 
 export class Decoder {
   readonly config: TransformerConfig;
+  readonly determinism: Determinism;
   readonly #device: Device;
-  readonly #weights: Record<string, DeviceTensor>;
-  readonly #programs = new Map<string, Promise<Executable>>();
+  readonly #weights: MixedWeights;
+  readonly #programs = new Map<Form, Promise<Executable>>();
+  /** Weights that programs take as inputs, by form. */
+  readonly #fed = new Map<Form, Record<string, DeviceTensor>>();
   #tables: Record<string, DeviceTensor> = {};
   #tablePositions = 0;
 
-  private constructor(config: TransformerConfig, device: Device, weights: Record<string, DeviceTensor>) {
-    this.config = config;
-    this.#device = device;
-    this.#weights = weights;
-  }
-
-  /** Uploads the weights. Throws ConfigError when they do not fit the config. */
-  static async create(config: TransformerConfig, weights: Weights, device: Device): Promise<Decoder> {
-    const values: Record<string, HostArray> = {};
+  /** Throws ConfigError when the weights do not fit the config. */
+  constructor(config: TransformerConfig, weights: MixedWeights, device: Device, determinism: Determinism) {
     for (const { name, shape } of parameterSpecs(config)) {
       const weight = weights.get(name);
       if (!weight || weight.shape.join() !== shape.join()) {
@@ -58,29 +73,49 @@ export class Decoder {
             `[${shape.join(', ')}]. Are the weights and the config of the same model?`,
         );
       }
-      values[name] = weight;
     }
-    return new Decoder(config, device, await device.upload(values));
+    this.config = config;
+    this.determinism = determinism;
+    this.#device = device;
+    this.#weights = weights;
   }
 
-  /** One run. The results are the caller's own and stay valid. */
-  async run(batch: DecoderInput): Promise<DecoderOutput> {
-    const { numRows, length, ids, positions, last, past } = batch;
-    const executable = await this.#program(length, past !== undefined);
-    const feeds: Record<string, Feed> = {
-      ...this.#weights,
-      ...this.#tables,
-      ...past,
-      ids: { data: ids, shape: [numRows, length] },
-      positions: { data: positions, shape: [numRows, length] },
+  /** One new token for every row. The results are the caller's own and stay valid. */
+  step(batch: DecoderInput): Promise<DecoderOutput> {
+    return this.#run('step', batch, {});
+  }
+
+  /** New tokens that see each other and the cache. */
+  read(batch: DecoderReadInput): Promise<DecoderOutput> {
+    const { numRows, length, places, wanted } = batch;
+    return this.#run('read', batch, {
+      'past/places': { data: places, shape: [numRows, this.config.numKvHeads, length, 3] },
+      wanted: { data: wanted, shape: [wanted.length] },
+    });
+  }
+
+  async #run(form: Form, batch: DecoderInput, more: Record<string, Feed>): Promise<DecoderOutput> {
+    const { numRows, length, ids, positions, past, hidden } = batch;
+    const executable = await this.#program(form);
+    const results = await executable.run(
+      {
+        ...this.#fed.get(form),
+        ...this.#tables,
+        ...past,
+        ...more,
+        ids: { data: ids, shape: [numRows, length] },
+        positions: { data: positions, shape: [numRows, length] },
+      },
+      hidden ? ['logits', 'hidden', 'present'] : ['logits', 'present'],
+    );
+    const read = async (name: string) => {
+      const values = (await results[name]!.read()) as Float32Array;
+      results[name]!.dispose();
+      return values;
     };
-    if (last) feeds.last = { data: last, shape: [numRows] };
-    const results = await executable.run(feeds);
-    const logits = (await results.logits!.read()) as Float32Array;
-    const present = (await results.present!.read()) as Float32Array;
-    results.logits!.dispose();
-    results.present!.dispose();
-    return { logits, present };
+    const logits = await read('logits');
+    const present = await read('present');
+    return hidden ? { logits, present, hidden: await read('hidden') } : { logits, present };
   }
 
   /** Makes positions below `count` usable. */
@@ -106,19 +141,46 @@ export class Decoder {
     for (const result of await Promise.allSettled(programs)) {
       if (result.status === 'fulfilled') await result.value.dispose();
     }
-    for (const tensor of [...Object.values(this.#weights), ...Object.values(this.#tables)]) tensor.dispose();
+    const fed = [...this.#fed.values()].flatMap((tensors) => Object.values(tensors));
+    for (const tensor of [...fed, ...Object.values(this.#tables)]) tensor.dispose();
+    this.#fed.clear();
     this.#tables = {};
     this.#tablePositions = 0;
   }
 
-  #program(length: number, hasPast: boolean): Promise<Executable> {
-    const key = `${length} ${hasPast}`;
-    let program = this.#programs.get(key);
+  #program(form: Form): Promise<Executable> {
+    let program = this.#programs.get(form);
     if (!program) {
-      program = this.#device.compile(decoderGraph(this.config, length, hasPast));
-      this.#programs.set(key, program);
-      program.catch(() => this.#programs.delete(key));
+      program = this.#compile(form);
+      this.#programs.set(form, program);
+      program.catch(() => this.#programs.delete(form));
     }
     return program;
+  }
+
+  /**
+   * Weights are constants of a program where that pays: kernels lay them out once, and then compute a row in the
+   * same way whatever the number of rows. Otherwise they are fed: borrowed in host memory, uploaded once to a GPU.
+   */
+  async #compile(form: Form): Promise<Executable> {
+    let floatBytes = 0;
+    for (const weight of this.#weights.values())
+      if (!isQuantized(weight)) floatBytes += weight.data.byteLength;
+    const copies = form === 'step' || this.#device.target === 'wasm' || floatBytes <= MAX_COPIED_BYTES;
+    const asConstants = this.#device.target !== 'webgpu' && copies && floatBytes <= MAX_CONSTANT_BYTES;
+    const parameters: Record<string, ModelParameter> = {};
+    const fed: Record<string, HostArray> = {};
+    for (const { name } of parameterSpecs(this.config)) {
+      const weight = this.#weights.get(name)!;
+      if (isQuantized(weight)) parameters[name] = quantizedConstant(weight);
+      else if (asConstants) parameters[name] = constant(weight.data, weight.shape, 'float32');
+      else {
+        parameters[name] = input(name, weight.shape);
+        fed[name] = weight;
+      }
+    }
+    this.#fed.set(form, await this.#device.upload(fed));
+    const strict = this.determinism === 'strict';
+    return this.#device.compile(decoderGraph(parameters, this.config, { form, strict }));
   }
 }

@@ -6,85 +6,122 @@
  */
 import { LimitError, PlinthError } from '../core/errors.ts';
 import type { Decoder } from './decoder.ts';
+import { DecoderBatch } from './decoder-batch.ts';
 import { KeyValueCache } from './key-value-cache.ts';
-
-/** A text being generated. The engine calls it in order and never again after it ended. */
-export interface Sequence {
-  readonly prompt: Int32Array;
-  /** At most so many tokens follow; with the prompt they fit the model's context. */
-  readonly maxTokens: number;
-  /** Nobody waits for it any more; it ends before the next run. */
-  readonly isCancelled: boolean;
-  /** Takes the scores of the next token [vocabSize] and returns it, or undefined when the sequence ended. */
-  next(logits: Float32Array): number | undefined;
-  /** It was cancelled and ends here. */
-  cancel(): void;
-  fail(error: unknown): void;
-}
+import { PrefixCache } from './prefix-cache.ts';
+import { type BranchingSequence, type BranchRow, isBranching, type Sequence } from './sequence.ts';
+import { type DraftOptions, Speculation } from './speculation.ts';
 
 export interface EngineLimits {
   /** Sequences decoded together. */
   readonly maxBatchSize: number;
-  /** Bytes of the cache of keys and values. */
+  /** Sequences that may wait; one more is refused. */
+  readonly maxQueueLength: number;
+  /** Bytes of the cache of keys and values of what runs. */
   readonly maxCacheBytes: number;
-  /** Positions of a prompt that are read in one run. */
+  /** Bytes of keys and values kept of texts that were read, for prompts that begin alike; 0: none. */
+  readonly prefixCacheBytes: number;
+  /** Prompt tokens read between two steps of what is being generated. */
   readonly chunkLength: number;
 }
 
-interface Running {
-  readonly sequence: Sequence;
-  /** Prompt and tokens at most. */
-  readonly finalLength: number;
-  lastToken: number;
+/** What the engine is doing, for monitors and tests. */
+export interface EngineUse {
+  readonly numRunning: number;
+  readonly numWaiting: number;
+  readonly cacheBytes: number;
+  readonly prefixCacheBytes: number;
+  /** Prompt tokens found in the prefix cache so far. */
+  readonly prefixTokensSaved: number;
+  readonly numSteps: number;
 }
 
-/** Lengths that prompts are padded to, so that few programs serve all. */
-const BUCKETS = [8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
-/** Padded tokens of one prefill run; bounds its memory together with `chunkLength`. */
-const MAX_PREFILL_TOKENS = 4096;
+/** A row of the batch. */
+interface Running {
+  readonly sequence: Sequence | BranchingSequence;
+  /** Prompt and tokens so far, `numTokens` of them; the cache holds the first ones. */
+  readonly tokens: Int32Array;
+  numTokens: number;
+  /** Among the rows of one branching sequence. */
+  row: number;
+}
+
+/** Padded tokens of one run that reads prompts while nothing is generated, and new tokens of a row in it. */
+const MAX_READ_TOKENS = 4096;
+const MAX_READ_LENGTH = 512;
 /** An idle engine keeps a cache of this size for the next request. */
 const KEEP_BYTES = 64 * 2 ** 20;
 /** How long the loop goes on before timers and other tasks get a turn. */
 const TURN_MS = 50;
+/** Prompts that share so many unread tokens wait for the first of them to be read. */
+const WORTH_SHARING = 16;
 
 export class DecodeEngine {
   readonly #decoder: Decoder;
   readonly #limits: EngineLimits;
   readonly #cache: KeyValueCache;
-  readonly #vocabSize: number;
-  readonly #queue: Sequence[] = [];
-  /** By slot. */
+  readonly #prefixes: PrefixCache;
+  readonly #batch: DecoderBatch;
+  readonly #speculation: Speculation | undefined;
+  /** That of the model, and of the draft model with the same slots. */
+  readonly #caches: readonly KeyValueCache[];
+  readonly #queue: (Sequence | BranchingSequence)[] = [];
+  /** By slot: first those that generate (all but their last token is in the cache), then those that read. */
   readonly #running: Running[] = [];
-  readonly #ids: Int32Array;
-  readonly #positions: BigInt64Array;
-  /** The same memory: the low words (all devices are little-endian) are written without making BigInts. */
-  readonly #positionWords: Int32Array;
+  #numGenerating = 0;
   #loop: Promise<void> | undefined;
+  #numSteps = 0;
+  #numRounds = 0;
   #disposed = false;
 
-  constructor(decoder: Decoder, limits: EngineLimits) {
+  constructor(decoder: Decoder, limits: EngineLimits, draft?: DraftOptions) {
     this.#decoder = decoder;
     this.#limits = limits;
     this.#cache = new KeyValueCache(decoder.config, limits.maxCacheBytes);
-    this.#vocabSize = decoder.config.vocabSize;
-    this.#ids = new Int32Array(limits.maxBatchSize);
-    this.#positions = new BigInt64Array(limits.maxBatchSize);
-    this.#positionWords = new Int32Array(this.#positions.buffer);
+    this.#prefixes = new PrefixCache(limits.prefixCacheBytes);
+    this.#batch = new DecoderBatch(decoder, this.#cache);
+    this.#speculation = draft && new Speculation(draft, limits.maxCacheBytes);
+    this.#caches = this.#speculation ? [this.#cache, this.#speculation.cache] : [this.#cache];
   }
 
-  /** Bytes of one position of one sequence in the cache. */
-  get bytesPerPosition(): number {
-    return this.#cache.bytesPerPosition;
+  get use(): EngineUse {
+    return {
+      numRunning: this.#running.length,
+      numWaiting: this.#queue.length,
+      cacheBytes: this.#cache.sizeBytes,
+      prefixCacheBytes: this.#prefixes.use.sizeBytes,
+      prefixTokensSaved: this.#prefixes.use.tokensSaved,
+      numSteps: this.#numSteps,
+    };
   }
 
-  /** Queues sequences; each is told of its own end. */
-  submit(sequences: readonly Sequence[]): void {
-    if (this.#disposed) {
-      for (const sequence of sequences) sequence.fail(disposedError());
-      return;
+  /** Queues sequences; each is told of its own end. Those for whom the queue has no room fail. */
+  submit(sequences: readonly (Sequence | BranchingSequence)[]): void {
+    const { maxQueueLength, maxBatchSize } = this.#limits;
+    for (const sequence of sequences) {
+      if (this.#disposed) sequence.fail(disposedError());
+      else if (this.#queue.length >= maxQueueLength) {
+        sequence.fail(
+          new LimitError(
+            `${this.#queue.length} requests are waiting, as many as the queue takes (maxQueueLength). ` +
+              'Try again later, or raise the limit.',
+          ),
+        );
+      } else if (isBranching(sequence) && sequence.width > maxBatchSize) {
+        sequence.fail(
+          new LimitError(
+            `A search over ${sequence.width} rows does not fit into batches of ${maxBatchSize} (maxBatchSize). ` +
+              'Search with fewer, or raise the limit.',
+          ),
+        );
+      } else this.#queue.push(sequence);
     }
-    for (const sequence of sequences) this.#queue.push(sequence);
-    this.#loop ??= this.#run();
+    if (!this.#disposed) this.#loop ??= this.#run();
+  }
+
+  /** Forgets the texts read so far. */
+  clearPrefixCache(): void {
+    this.#prefixes.clear();
   }
 
   /** Ends everything that runs or waits with an error, and frees the model. */
@@ -92,6 +129,8 @@ export class DecodeEngine {
     this.#disposed = true;
     await this.#loop;
     this.#cache.release();
+    this.#prefixes.clear();
+    await this.#speculation?.dispose();
     await this.#decoder.dispose();
   }
 
@@ -102,25 +141,30 @@ export class DecodeEngine {
     while (this.#queue.length > 0 || this.#running.length > 0) {
       try {
         this.#dropEnded();
-        const admitted = this.#admit();
-        if (admitted > 0) await this.#start(this.#running.length - admitted);
-        else if (this.#running.length > 0) await this.#step();
+        this.#admit();
+        await this.#advance();
       } catch (error) {
-        this.#failFrom(0, error);
+        this.#failAll(error);
       }
       if (performance.now() > turnEnd) {
         await new Promise((resolve) => setTimeout(resolve));
         turnEnd = performance.now() + TURN_MS;
       }
     }
-    if (this.#cache.sizeBytes > KEEP_BYTES) this.#cache.release();
+    this.#batch.release();
+    if (this.#cache.sizeBytes > KEEP_BYTES) for (const cache of this.#caches) cache.release();
     this.#loop = undefined;
   }
 
-  #failFrom(first: number, error: unknown): void {
-    for (let slot = this.#running.length - 1; slot >= first; slot--) {
-      const { sequence } = this.#running[slot]!;
-      this.#remove(slot, true);
+  /** One chunk of the prompts that are still being read, then one step of everything else. */
+  async #advance(): Promise<void> {
+    if (this.#numGenerating < this.#running.length) await this.#read();
+    if (this.#numGenerating > 0) await this.#step();
+  }
+
+  #failAll(error: unknown): void {
+    for (const sequence of new Set(this.#running.map((one) => one.sequence))) {
+      this.#drop(sequence, true);
       sequence.fail(error);
     }
   }
@@ -128,43 +172,46 @@ export class DecodeEngine {
   /** Takes out what was cancelled; after `dispose`, everything. */
   #dropEnded(): void {
     if (this.#disposed) {
-      this.#failFrom(0, disposedError());
+      this.#failAll(disposedError());
       for (const sequence of this.#queue.splice(0)) sequence.fail(disposedError());
       return;
     }
-    for (let slot = this.#running.length - 1; slot >= 0; slot--) {
-      const { sequence } = this.#running[slot]!;
+    for (const sequence of new Set(this.#running.map((one) => one.sequence))) {
       if (!sequence.isCancelled) continue;
       // Its prompt may be half read: nobody has looked at its numbers yet.
-      this.#remove(slot, true);
+      this.#drop(sequence, true);
       sequence.cancel();
     }
-    if (this.#queue.some((sequence) => sequence.isCancelled)) {
+    // Those that wait hold no memory: a look now and then will do.
+    if (this.#numRounds++ % 16 === 0 && this.#queue.some((sequence) => sequence.isCancelled)) {
       const waiting = this.#queue.splice(0);
       this.#queue.push(...waiting.filter((sequence) => !sequence.isCancelled));
       for (const sequence of waiting) if (sequence.isCancelled) sequence.cancel();
     }
+    if (this.#cache.sizeBytes > KEEP_BYTES) {
+      for (const cache of this.#caches) cache.shrink(Math.max(1, this.#running.length));
+    }
   }
 
-  /** Gives free slots to waiting sequences, in order; returns how many. */
-  #admit(): number {
+  /** Gives free slots to waiting sequences, in order. */
+  #admit(): void {
     const { maxBatchSize, maxCacheBytes } = this.#limits;
-    const free = maxBatchSize - this.#running.length;
-    // A full batch is refilled by several at once: one run reads many prompts as fast as one.
-    const worthwhile = Math.min(this.#queue.length, Math.ceil(maxBatchSize / 4));
-    if (free === 0 || (this.#running.length > 0 && free < worthwhile)) return 0;
-    let longest = this.#running.reduce((length, one) => Math.max(length, one.finalLength), 0);
-    if (this.#running.length > 0) longest = Math.max(longest, this.#cache.capacity);
-    let admitted = 0;
-    while (admitted < free && admitted < this.#queue.length) {
-      const sequence = this.#queue[admitted]!;
+    const widthOf = (sequence: Sequence | BranchingSequence) => (isBranching(sequence) ? sequence.width : 1);
+    const sequences = new Set(this.#running.map((one) => one.sequence));
+    let numRows = 0;
+    for (const sequence of sequences) numRows += widthOf(sequence);
+    let longest = this.#running.length > 0 ? this.#cache.capacity : 0;
+    for (const { prompt, maxTokens } of sequences) longest = Math.max(longest, prompt.length + maxTokens);
+    for (let at = 0; at < this.#queue.length && numRows < maxBatchSize; ) {
+      const sequence = this.#queue[at]!;
+      const width = widthOf(sequence);
+      if (numRows + width > maxBatchSize) break;
       const finalLength = sequence.prompt.length + sequence.maxTokens;
-      const slots = this.#running.length + 1;
       const capacity = KeyValueCache.capacityFor(Math.max(longest, finalLength));
-      const needed = slots * capacity * this.bytesPerPosition;
+      const needed = (numRows + width) * capacity * this.#cache.bytesPerPosition;
       if (needed > maxCacheBytes) {
         if (this.#running.length > 0) break;
-        this.#queue.splice(admitted, 1);
+        this.#queue.splice(at, 1);
         sequence.fail(
           new LimitError(
             `A prompt of ${sequence.prompt.length} tokens with maxTokens ${sequence.maxTokens} needs a cache of ` +
@@ -173,158 +220,293 @@ export class DecodeEngine {
         );
         continue;
       }
-      longest = Math.max(longest, finalLength);
-      this.#running.push({ sequence, finalLength, lastToken: 0 });
-      admitted++;
-    }
-    this.#queue.splice(0, admitted);
-    return admitted;
-  }
-
-  /** Starts the sequences in the slots from `first` on; a failure ends only them. */
-  async #start(first: number): Promise<void> {
-    try {
-      await this.#prefill(first);
-    } catch (error) {
-      this.#failFrom(first, error);
-    }
-  }
-
-  /** Reads the prompts of the slots from `first` on and chooses their first tokens. */
-  async #prefill(first: number): Promise<void> {
-    const { chunkLength } = this.#limits;
-    const numSlots = this.#running.length;
-    const longest = this.#running.reduce((length, one) => Math.max(length, one.sequence.prompt.length), 0);
-    const current = this.#longestRunning(first);
-    this.#cache.reserve(numSlots, Math.max(longest, current) + 1);
-    const scores = new Map<number, Float32Array>();
-    const promptOf = (slot: number) => this.#running[slot]!.sequence.prompt;
-    const slots = Array.from({ length: numSlots - first }, (_, i) => first + i);
-    slots.sort((a, b) => promptOf(a).length - promptOf(b).length);
-    for (let at = 0; at < slots.length; ) {
-      // Sorted by length: as many as share a bucket and fit one run.
-      const bucket = this.#bucketFor(promptOf(slots[at]!).length);
-      const most = Math.max(1, Math.floor(MAX_PREFILL_TOKENS / bucket));
-      let end = at + 1;
-      while (
-        end < slots.length &&
-        end - at < most &&
-        this.#bucketFor(promptOf(slots[end]!).length) === bucket
-      )
-        end++;
-      await this.#readChunk(slots.slice(at, end), bucket, scores);
-      at = end;
-    }
-    for (const slot of slots) {
-      while (this.#cache.lengthOf(slot) < promptOf(slot).length && !this.#stopped(slot)) {
-        const rest = promptOf(slot).length - this.#cache.lengthOf(slot);
-        await this.#readChunk([slot], this.#bucketFor(Math.min(rest, chunkLength)), scores);
+      // What another prompt is reading just now will be found in the prefix cache soon.
+      if (this.#prefixes.isOn && this.#sharesUnread(sequence)) {
+        at++;
+        continue;
       }
+      this.#queue.splice(at, 1);
+      longest = Math.max(longest, finalLength);
+      numRows += width;
+      this.#begin(sequence);
     }
-    // From the last slot down, because a removal moves the last slot into the gap.
-    for (let slot = numSlots - 1; slot >= first; slot--) {
-      const logits = scores.get(slot);
-      if (logits && this.#cache.lengthOf(slot) === promptOf(slot).length) this.#choose(slot, logits);
-    }
   }
 
-  #stopped(slot: number): boolean {
-    return this.#disposed || this.#running[slot]!.sequence.isCancelled;
-  }
-
-  #longestRunning(numSlots: number): number {
-    let longest = 0;
-    for (let slot = 0; slot < numSlots; slot++) longest = Math.max(longest, this.#cache.lengthOf(slot));
-    return longest;
-  }
-
-  #bucketFor(length: number): number {
-    const { chunkLength } = this.#limits;
-    const wanted = Math.min(length, chunkLength);
-    return Math.min(BUCKETS.find((bucket) => bucket >= wanted) ?? chunkLength, chunkLength);
-  }
-
-  /** Reads the next `length` or fewer prompt tokens of slots that are equally far; keeps the last one's scores. */
-  async #readChunk(
-    slots: readonly number[],
-    length: number,
-    scores: Map<number, Float32Array>,
-  ): Promise<void> {
-    const numRows = slots.length;
-    const start = this.#cache.lengthOf(slots[0]!);
-    const ids = new Int32Array(numRows * length);
-    const positions = new BigInt64Array(numRows * length);
-    const positionWords = new Int32Array(positions.buffer);
-    const last = new Int32Array(numRows);
-    const counts = slots.map((slot, row) => {
+  #sharesUnread(sequence: Sequence | BranchingSequence): boolean {
+    if (!isBranching(sequence) && sequence.readsPrompt) return false;
+    for (let slot = this.#numGenerating; slot < this.#running.length; slot++) {
       const { prompt } = this.#running[slot]!.sequence;
-      const chunk = prompt.subarray(start, start + length);
-      ids.set(chunk, row * length);
-      for (let t = 0; t < length; t++) positionWords[2 * (row * length + t)] = start + t;
-      last[row] = row * length + chunk.length - 1;
-      return chunk.length;
-    });
-    await this.#decoder.ensurePositions(start + length);
-    const { logits, present } = await this.#decoder.run({
-      numRows,
-      length,
-      ids,
-      positions,
-      ...(length > 1 && { last }),
-      ...(start > 0 && { past: this.#cache.feeds(slots[0]!, 1) }),
-    });
-    slots.forEach((slot, row) => {
-      this.#cache.append(slot, present, numRows, row, counts[row]!);
-      scores.set(slot, logits.subarray(row * this.#vocabSize, (row + 1) * this.#vocabSize));
-    });
+      const most = Math.min(prompt.length, sequence.prompt.length - 1);
+      let shared = 0;
+      while (shared < most && prompt[shared] === sequence.prompt[shared]) shared++;
+      // Only what is not read yet is worth waiting for.
+      if (shared - this.#cache.lengthOf(slot) >= WORTH_SHARING) return true;
+    }
+    return false;
   }
 
-  /** One token for every running sequence. */
-  async #step(): Promise<void> {
-    const numRows = this.#running.length;
-    let longest = 0;
-    for (let slot = 0; slot < numRows; slot++) {
-      const length = this.#cache.lengthOf(slot);
-      this.#ids[slot] = this.#running[slot]!.lastToken;
-      this.#positionWords[2 * slot] = length;
-      longest = Math.max(longest, length);
-    }
-    this.#cache.reserve(numRows, longest + 1);
-    await this.#decoder.ensurePositions(longest + 1);
-    const { logits, present } = await this.#decoder.run({
-      numRows,
-      length: 1,
-      ids: this.#ids.subarray(0, numRows),
-      positions: this.#positions.subarray(0, numRows),
-      past: this.#cache.feeds(0, numRows),
-    });
-    for (let slot = 0; slot < numRows; slot++) this.#cache.append(slot, present, numRows, slot, 1);
-    for (let slot = numRows - 1; slot >= 0; slot--) {
-      this.#choose(slot, logits.subarray(slot * this.#vocabSize, (slot + 1) * this.#vocabSize));
-    }
-  }
-
-  /** Lets a slot's sequence choose; an ended one leaves its slot to the last. */
-  #choose(slot: number, logits: Float32Array): void {
-    const running = this.#running[slot]!;
+  /** Takes the next slot; what is known of the prompt is copied into it. */
+  #begin(sequence: Sequence | BranchingSequence): void {
+    const { prompt, maxTokens } = sequence;
+    const slot = this.#running.length;
+    const usesPrefix = this.#prefixes.isOn && (isBranching(sequence) || !sequence.readsPrompt);
+    const match = usesPrefix ? this.#prefixes.match(prompt, prompt.length - 1) : undefined;
     try {
-      const token = running.sequence.next(logits);
-      if (token === undefined) this.#remove(slot);
-      else running.lastToken = token;
+      const tokens = new Int32Array(prompt.length + maxTokens);
+      tokens.set(prompt);
+      for (const cache of this.#caches) cache.reserve(slot + 1, match ? match.length + 1 : 1);
+      this.#running.push({ sequence, tokens, numTokens: prompt.length, row: 0 });
     } catch (error) {
-      this.#remove(slot, true);
-      running.sequence.fail(error);
+      sequence.fail(error);
+      return;
+    }
+    for (const { rows, count } of match?.blocks ?? []) this.#cache.restore(slot, rows, count);
+    this.#settle(slot);
+  }
+
+  /** Moves a row that has read its prompt (but for the last token) to those that generate. */
+  #settle(slot: number): void {
+    if (slot < this.#numGenerating) return;
+    if (this.#cache.lengthOf(slot) < this.#running[slot]!.numTokens - 1) return;
+    this.#swap(slot, this.#numGenerating);
+    this.#numGenerating++;
+  }
+
+  /** Reads the next chunk of as many prompts as fit a run. */
+  async #read(): Promise<void> {
+    const first = this.#numGenerating;
+    const budget = first > 0 ? this.#limits.chunkLength : MAX_READ_TOKENS;
+    const longest = Math.min(budget, MAX_READ_LENGTH);
+    const chunks: Int32Array[] = [];
+    let length = 0;
+    let total = 0;
+    for (let slot = first; slot < this.#running.length; slot++) {
+      const { tokens, numTokens } = this.#running[slot]!;
+      const start = this.#cache.lengthOf(slot);
+      const chunk = tokens.subarray(start, Math.min(numTokens, start + longest));
+      const padded = (chunks.length + 1) * Math.max(length, chunk.length);
+      // Padding is work too: rows of very different lengths are read apart.
+      const fits = padded <= budget && padded <= 1.5 * (total + chunk.length) + 64;
+      if (chunks.length > 0 && !fits) break;
+      chunks.push(chunk);
+      length = Math.max(length, chunk.length);
+      total += chunk.length;
+    }
+    const rows = this.#running.slice(first, first + chunks.length);
+    const readsAll = rows.some(({ sequence }) => !isBranching(sequence) && sequence.readsPrompt);
+    const output = await this.#batch.read(first, this.#running.length, chunks, readsAll ? 'all' : 'last');
+    const vocabSize = this.#decoder.config.vocabSize;
+    let place = 0;
+    const ends: number[] = [];
+    chunks.forEach((chunk, row) => {
+      this.#batch.accept(first + row, output, chunks.length, row, chunk.length);
+    });
+    chunks.forEach((chunk, row) => {
+      const { sequence, tokens } = rows[row]!;
+      const slot = this.#running.indexOf(rows[row]!);
+      const known = this.#cache.lengthOf(slot);
+      this.#prefixes.insert(tokens, known, (start, count) => this.#cache.extract(slot, start, count));
+      if (readsAll && !isBranching(sequence) && sequence.readsPrompt) {
+        const numScored = Math.min(known, sequence.prompt.length - 1) - (known - chunk.length);
+        this.#guard(sequence, () => {
+          for (let at = place; at < place + numScored; at++) {
+            sequence.readPlace?.(output.logits.subarray(at * vocabSize, (at + 1) * vocabSize));
+          }
+        });
+      }
+      place += readsAll ? chunk.length : 1;
+      ends.push(place - 1);
+    });
+    // By identity: rows that end or settle change places with others.
+    for (const [row, one] of rows.entries()) {
+      const slot = this.#running.indexOf(one);
+      if (slot < 0) continue;
+      if (this.#cache.lengthOf(slot) < one.numTokens - 1) continue;
+      if (isBranching(one.sequence) || this.#cache.lengthOf(slot) < one.numTokens) {
+        // Its last token is still to come (or its states are wanted too): the next step runs it.
+        this.#cache.truncate(slot, one.numTokens - 1);
+        this.#settle(slot);
+        continue;
+      }
+      this.#swap(slot, this.#numGenerating);
+      this.#numGenerating++;
+      const at = ends[row]! * vocabSize;
+      this.#choose(one, output.logits.subarray(at, at + vocabSize));
+    }
+  }
+
+  /** One token for every generating row. */
+  async #step(): Promise<void> {
+    this.#numSteps++;
+    const rows = this.#running.slice(0, this.#numGenerating);
+    const branching = rows.some(({ sequence }) => isBranching(sequence));
+    if (this.#speculation && !branching) return this.#stepAhead(this.#speculation, rows);
+    const { vocabSize, hiddenSize } = this.#decoder.config;
+    const output = await this.#batch.step(
+      rows.length,
+      this.#running.length,
+      (slot) => rows[slot]!.tokens[rows[slot]!.numTokens - 1]!,
+      branching,
+    );
+    const searches = new Map<BranchingSequence, Running[]>();
+    const logits = rows.map((_, slot) => output.logits.subarray(slot * vocabSize, (slot + 1) * vocabSize));
+    const slotOf = new Map(rows.map((one, slot) => [one, slot]));
+    for (const [slot, one] of rows.entries()) {
+      if (!isBranching(one.sequence)) this.#choose(one, logits[slot]!);
+      else searches.set(one.sequence, [...(searches.get(one.sequence) ?? []), one]);
+    }
+    for (const [sequence, own] of searches) {
+      own.sort((a, b) => a.row - b.row);
+      const seen = own.map((one) => {
+        const slot = slotOf.get(one)!;
+        return {
+          logits: logits[slot]!,
+          hidden: output.hidden!.subarray(slot * hiddenSize, (slot + 1) * hiddenSize),
+        };
+      });
+      this.#branch(sequence, own, seen);
+    }
+  }
+
+  /** Tokens that a draft model guessed, checked in one run: what is chosen is what one by one would be. */
+  async #stepAhead(speculation: Speculation, rows: readonly Running[]): Promise<void> {
+    const numSlots = this.#running.length;
+    const proposals = await speculation.propose(
+      rows.map(({ sequence, tokens, numTokens }) => ({
+        sequence: sequence as Sequence,
+        tokens: tokens.subarray(0, numTokens),
+        numLeft: tokens.length - numTokens,
+      })),
+      numSlots,
+    );
+    const chunks = rows.map(({ tokens, numTokens }, row) => {
+      const guessed = proposals[row]!;
+      return Int32Array.of(tokens[numTokens - 1]!, ...guessed);
+    });
+    const output = await this.#batch.read(0, numSlots, chunks, 'all');
+    // Keys and values first: a row that ends gives its slot to another. What turns out wrong is cut off again.
+    for (const [slot, chunk] of chunks.entries()) {
+      this.#batch.accept(slot, output, rows.length, slot, chunk.length);
+    }
+    const { vocabSize } = this.#decoder.config;
+    let start = 0;
+    for (const [row, one] of rows.entries()) {
+      const guessed = proposals[row]!;
+      let right = 0;
+      for (; right <= guessed.length; right++) {
+        const at = (start + right) * vocabSize;
+        const token = this.#choose(one, output.logits.subarray(at, at + vocabSize));
+        if (token === undefined || token !== guessed[right]) break;
+      }
+      speculation.tell(right, guessed.length);
+      start += chunks[row]!.length;
+      const slot = this.#running.indexOf(one);
+      if (slot >= 0) for (const cache of this.#caches) cache.truncate(slot, one.numTokens - 1);
+    }
+  }
+
+  /** Lets a sequence choose; an ended one leaves its slot. Returns its token. */
+  #choose(one: Running, logits: Float32Array): number | undefined {
+    const sequence = one.sequence as Sequence;
+    return this.#guard(sequence, () => {
+      const token = sequence.next(logits);
+      if (token === undefined) {
+        this.#remember(one);
+        this.#drop(sequence);
+      } else one.tokens[one.numTokens++] = token;
+      return token;
+    });
+  }
+
+  /** Runs what a sequence does with its scores; its errors end it alone. */
+  #guard<Result>(sequence: Sequence | BranchingSequence, run: () => Result): Result | undefined {
+    try {
+      return run();
+    } catch (error) {
+      this.#drop(sequence, true);
+      sequence.fail(error);
+      return undefined;
+    }
+  }
+
+  /** Lets a search choose its next rows from those that it has, in their order. */
+  #branch(sequence: BranchingSequence, rows: readonly Running[], seen: readonly BranchRow[]): void {
+    this.#guard(sequence, () => {
+      const branches = sequence.advance(seen);
+      if (!branches) {
+        this.#drop(sequence);
+        return;
+      }
+      const kept = new Set<Running>();
+      const next = branches.map(({ parent }) => {
+        const from = rows[parent]!;
+        const one = kept.has(from) ? this.#fork(from) : from;
+        kept.add(from);
+        return one;
+      });
+      for (const [row, { token }] of branches.entries()) {
+        const one = next[row]!;
+        one.tokens[one.numTokens++] = token;
+        one.row = row;
+      }
+      for (const one of rows) if (!kept.has(one)) this.#remove(this.#running.indexOf(one));
+    });
+  }
+
+  /** A second row that stands where a generating one does. */
+  #fork(from: Running): Running {
+    const one: Running = { ...from, tokens: from.tokens.slice() };
+    const slot = this.#running.length;
+    this.#running.push(one);
+    for (const cache of this.#caches) {
+      cache.reserve(this.#running.length, 1);
+      cache.copy(this.#running.indexOf(from), slot);
+    }
+    this.#swap(slot, this.#numGenerating);
+    this.#numGenerating++;
+    return one;
+  }
+
+  /** Keeps what a sequence that ended well has read and written, for prompts that go on from there. */
+  #remember({ tokens, numTokens }: Running): void {
+    const slot = this.#running.findIndex((one) => one.tokens === tokens);
+    const known = Math.min(this.#cache.lengthOf(slot), numTokens);
+    this.#prefixes.insert(tokens, known, (start, count) => this.#cache.extract(slot, start, count));
+  }
+
+  /** Frees the slots of a sequence. */
+  #drop(sequence: Sequence | BranchingSequence, wipe = false): void {
+    for (let slot = this.#running.length - 1; slot >= 0; slot--) {
+      if (this.#running[slot]!.sequence === sequence) this.#remove(slot, wipe);
     }
   }
 
   #remove(slot: number, wipe = false): void {
-    const last = this.#running.length - 1;
-    this.#cache.clear(slot, wipe);
-    if (slot !== last) {
-      this.#running[slot] = this.#running[last]!;
-      this.#cache.move(last, slot);
+    let gap = slot;
+    for (const cache of this.#caches) cache.clear(slot, wipe);
+    // The last of its kind fills the gap, then the last row of all.
+    if (gap < this.#numGenerating) {
+      this.#numGenerating--;
+      this.#fill(gap, this.#numGenerating);
+      gap = this.#numGenerating;
     }
+    this.#fill(gap, this.#running.length - 1);
     this.#running.pop();
+  }
+
+  #fill(gap: number, from: number): void {
+    if (gap === from) return;
+    this.#running[gap] = this.#running[from]!;
+    for (const cache of this.#caches) {
+      cache.copy(from, gap);
+      cache.clear(from);
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    if (a === b) return;
+    [this.#running[a], this.#running[b]] = [this.#running[b]!, this.#running[a]!];
+    for (const cache of this.#caches) cache.swap(a, b);
   }
 }
 

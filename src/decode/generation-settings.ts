@@ -101,15 +101,28 @@ export function generationSettings(
     throw new ConfigError(`Unknown option "${unknown}"; expected ${[...OPTION_NAMES].join(', ')}.`);
   }
   const { tokenizer } = model;
-  const { maxTokens = DEFAULT_MAX_TOKENS, stop = [], stopTokens = [], choice = 0, logprobs } = options;
+  const {
+    maxTokens = DEFAULT_MAX_TOKENS,
+    stop = [],
+    stopTokens = [],
+    choice = 0,
+    logprobs,
+    promptLogprobs,
+  } = options;
+  const { logprobsMode = 'raw' } = options;
   if (!(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
     throw new ConfigError(`maxTokens is ${maxTokens}; expected a whole number of at least 1.`);
   }
   if (!Array.isArray(stop)) throw new ConfigError('stop is not a list; expected texts, such as ["\\n"].');
   if (!Array.isArray(stopTokens)) throw new ConfigError('stopTokens is not a list; expected token ids.');
   if (stop.length > 0 && !tokenizer) throw noTokenizer('stop strings');
-  if (logprobs !== undefined && !(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= MAX_LOGPROBS)) {
-    throw new ConfigError(`logprobs is ${logprobs}; expected a whole number from 0 to ${MAX_LOGPROBS}.`);
+  for (const name of ['logprobs', 'promptLogprobs'] as const) {
+    const count = options[name];
+    if (count === undefined || (Number.isInteger(count) && count >= 0 && count <= MAX_LOGPROBS)) continue;
+    throw new ConfigError(`${name} is ${count}; expected a whole number from 0 to ${MAX_LOGPROBS}.`);
+  }
+  if (!['raw', 'processed'].includes(logprobsMode)) {
+    throw new ConfigError(`logprobsMode is ${JSON.stringify(logprobsMode)}; expected "raw" or "processed".`);
   }
   const ends = new Set(options.ignoreStopTokens ? [] : model.stopTokens);
   for (const id of stopTokens) ends.add(checkId(id, model.vocabSize, 'A stop token'));
@@ -122,6 +135,8 @@ export function generationSettings(
     stopTokens: ends,
     stop,
     logprobs,
+    logprobsMode,
+    promptLogprobs,
     signal: options.signal,
     tokenizer,
   };

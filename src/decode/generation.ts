@@ -4,9 +4,9 @@
  */
 import { KeyedDraws, Sampler, type SamplerChain } from '../sampling/index.ts';
 import { TextStream, type Tokenizer } from '../tokenizer/index.ts';
-import type { Sequence } from './engine.ts';
 import type { Completion, CompletionChunk, FinishReason, PositionLogprobs } from './language-model.ts';
 import { positionLogprobs } from './logprobs.ts';
+import type { Sequence } from './sequence.ts';
 import { StopStrings } from './stop-strings.ts';
 
 export interface GenerationSettings {
@@ -18,6 +18,8 @@ export interface GenerationSettings {
   readonly stopTokens: ReadonlySet<number>;
   readonly stop: readonly string[];
   readonly logprobs: number | undefined;
+  readonly logprobsMode: 'raw' | 'processed';
+  readonly promptLogprobs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly tokenizer: Tokenizer | undefined;
 }
@@ -42,6 +44,8 @@ export class Generation implements Sequence {
   /** Prompt and tokens so far. */
   readonly #history: Int32Array;
   readonly #logprobs: PositionLogprobs[] = [];
+  readonly #promptLogprobs: PositionLogprobs[] = [];
+  #guesser: Sampler | undefined;
   #numTokens = 0;
   #textSoFar = '';
   #numInChunks = 0;
@@ -78,7 +82,7 @@ export class Generation implements Sequence {
   }
 
   next(logits: Float32Array): number | undefined {
-    const usable = logits.length > this.#numIds ? logits.subarray(0, this.#numIds) : logits;
+    const usable = this.#usable(logits);
     const length = this.prompt.length + this.#numTokens;
     const history = this.#history.subarray(0, length);
     const token = this.#sampler.sample(usable, this.#draws.at(this.#numTokens), history);
@@ -97,6 +101,35 @@ export class Generation implements Sequence {
     else if (this.#numTokens >= this.maxTokens) this.#finish('length');
     else return token;
     return undefined;
+  }
+
+  get readsPrompt(): boolean {
+    return this.#settings.promptLogprobs !== undefined;
+  }
+
+  readPlace(logits: Float32Array): void {
+    const token = this.prompt[this.#promptLogprobs.length + 1]!;
+    this.#promptLogprobs.push(
+      positionLogprobs(this.#usable(logits), token, this.#settings.promptLogprobs ?? 0),
+    );
+  }
+
+  /** Guesses with the draws and settings that the real choice will have. */
+  propose(logits: Float32Array, proposed: readonly number[]): number {
+    const length = this.prompt.length + this.#numTokens;
+    // Room beyond the tokens so far is overwritten when they are really chosen.
+    this.#history.set(proposed, length);
+    const history = this.#history.subarray(0, length + proposed.length);
+    this.#guesser ??= new Sampler(this.#settings.chain);
+    return this.#guesser.sample(
+      this.#usable(logits),
+      this.#draws.at(this.#numTokens + proposed.length),
+      history,
+    );
+  }
+
+  #usable(logits: Float32Array): Float32Array {
+    return logits.length > this.#numIds ? logits.subarray(0, this.#numIds) : logits;
   }
 
   cancel(): void {
@@ -143,6 +176,7 @@ export class Generation implements Sequence {
       },
       seed: this.#settings.seed,
       ...(this.#settings.logprobs !== undefined && { logprobs: this.#logprobs }),
+      ...(this.#settings.promptLogprobs !== undefined && { promptLogprobs: this.#promptLogprobs }),
     });
   }
 }

@@ -9,7 +9,10 @@ import { keyName, valueName } from '../model/decoder-graph.ts';
 import { MASKED } from '../model/transformer.ts';
 import type { HostArray } from '../runtime/device.ts';
 
-/** Capacity grows in steps of so many positions: every run reads all of it. */
+/**
+ * Capacity grows in steps of so many positions: every run reads all of it. Kernels cut rows of whole multiples of 64
+ * alike, so a longer cache changes no bit of a sum.
+ */
 const GROWTH = 64;
 
 export class KeyValueCache {
@@ -119,13 +122,65 @@ export class KeyValueCache {
     this.#lengths[slot] = length + count;
   }
 
-  /** Moves a sequence to another slot, whose own is given up; the old slot is empty afterwards. */
-  move(from: number, to: number): void {
-    const block = this.#numHeads * this.#capacity * this.#headSize;
-    for (const array of this.#arrays) array.copyWithin(to * block, from * block, (from + 1) * block);
+  /** Forgets the positions of a slot from `length` on. */
+  truncate(slot: number, length: number): void {
+    if (length >= this.#lengths[slot]!) return;
+    this.#mask.fill(MASKED, slot * this.#capacity + length, slot * this.#capacity + this.#lengths[slot]!);
+    this.#lengths[slot] = length;
+  }
+
+  /** Makes slot `to` the same as slot `from`. */
+  copy(from: number, to: number): void {
+    const rowSize = this.#capacity * this.#headSize;
+    const size = this.#lengths[from]! * this.#headSize;
+    for (const array of this.#arrays) {
+      for (let head = 0; head < this.#numHeads; head++) {
+        const start = (from * this.#numHeads + head) * rowSize;
+        array.copyWithin((to * this.#numHeads + head) * rowSize, start, start + size);
+      }
+    }
     this.#mask.copyWithin(to * this.#capacity, from * this.#capacity, (from + 1) * this.#capacity);
     this.#lengths[to] = this.#lengths[from]!;
-    this.clear(from);
+  }
+
+  /** Keys and values of positions start..start+count-1 of a slot: [2 numLayers, heads, count, head size]. */
+  extract(slot: number, start: number, count: number): Float32Array {
+    const size = count * this.#headSize;
+    const rows = new Float32Array(this.#arrays.length * this.#numHeads * size);
+    let at = 0;
+    for (const array of this.#arrays) {
+      for (let head = 0; head < this.#numHeads; head++, at += size) {
+        const from = ((slot * this.#numHeads + head) * this.#capacity + start) * this.#headSize;
+        rows.set(array.subarray(from, from + size), at);
+      }
+    }
+    return rows;
+  }
+
+  /** Appends the first `count` positions of what `extract` gave. */
+  restore(slot: number, rows: Float32Array, count: number): void {
+    this.append(slot, rows, 1, 0, count);
+  }
+
+  /** Feeds of `count` empty slots with `places` places: one block of zeros for all. */
+  emptyFeeds(count: number, places: number): Record<string, HostArray> {
+    const shape = [count, this.#numHeads, places, this.#headSize];
+    const data = new Float32Array(count * this.#numHeads * places * this.#headSize);
+    const feeds: Record<string, HostArray> = {};
+    for (let layer = 0; layer < this.#numLayers; layer++) {
+      feeds[keyName(layer)] = { data, shape };
+      feeds[valueName(layer)] = { data, shape };
+    }
+    return feeds;
+  }
+
+  /** Exchanges two slots. */
+  swap(a: number, b: number): void {
+    const count = this.#lengths[a]!;
+    const rows = this.extract(a, 0, count);
+    this.copy(b, a);
+    this.clear(b);
+    this.restore(b, rows, count);
   }
 
   /** Empties a slot. `wipe` also zeroes its numbers, which masked places must not hold when not finite. */
@@ -161,6 +216,17 @@ export class KeyValueCache {
     }
     this.#views.set(key, feeds);
     return feeds;
+  }
+
+  /** Gives back what slots from `numSlots` on take, when that is most of it. */
+  shrink(numSlots: number): void {
+    if (this.#maxSlots <= 4 * numSlots) return;
+    const block = this.#numHeads * this.#capacity * this.#headSize;
+    this.#arrays = this.#arrays.map((array) => array.slice(0, numSlots * block));
+    this.#mask = this.#mask.slice(0, numSlots * this.#capacity);
+    this.#lengths = this.#lengths.slice(0, numSlots);
+    this.#maxSlots = numSlots;
+    this.#views.clear();
   }
 
   /** Gives the memory back; every slot is empty. */

@@ -5,12 +5,12 @@
 import { ConfigError } from '../core/errors.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { validateTransformerConfig } from '../model/config.ts';
-import type { Weights } from '../model/initialize.ts';
+import type { MixedWeights } from '../model/quantized.ts';
 import type { Device } from '../runtime/device.ts';
 import { SAMPLING_SETTINGS } from '../sampling/index.ts';
 import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
 import { completionStream } from './completion-stream.ts';
-import { Decoder } from './decoder.ts';
+import { Decoder, type Determinism } from './decoder.ts';
 import { DecodeEngine, type EngineLimits } from './engine.ts';
 import { Generation } from './generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from './generation-settings.ts';
@@ -22,19 +22,39 @@ import type {
   LanguageModelCapabilities,
   Prompt,
 } from './language-model.ts';
+import type { DraftOptions } from './speculation.ts';
 
 export interface CreateLanguageModelOptions extends Partial<EngineLimits> {
   readonly config: TransformerConfig;
-  /** float32 by Hugging Face name. Kept, not copied, where the device computes in host memory. */
-  readonly weights: Weights;
+  /** By Hugging Face name, float32 or quantised. */
+  readonly weights: MixedWeights;
   readonly tokenizer?: Tokenizer | undefined;
   readonly chatFormat?: ChatFormat | null | undefined;
   /** Tokens that end an answer. Default: the config's. */
   readonly stopTokens?: readonly number[];
   readonly device: Device;
+  /** Default `strict`: an answer never depends, to the bit, on what else runs or what was read before. */
+  readonly determinism?: Determinism;
+  /** A small model with the same vocabulary that guesses ahead; answers stay the same. */
+  readonly draft?: DraftModel;
 }
 
-const DEFAULT_LIMITS: EngineLimits = { maxBatchSize: 64, maxCacheBytes: 2 ** 30, chunkLength: 256 };
+export interface DraftModel {
+  readonly config: TransformerConfig;
+  readonly weights: MixedWeights;
+  /** Tokens guessed ahead at most; fewer while guesses are often wrong. Default 8. */
+  readonly maxTokens?: number;
+}
+
+const DEFAULT_LIMITS: EngineLimits = {
+  maxBatchSize: 64,
+  maxQueueLength: 100_000,
+  maxCacheBytes: 2 ** 30,
+  prefixCacheBytes: 64 * 2 ** 20,
+  chunkLength: 256,
+};
+const DEFAULT_DRAFT_TOKENS = 8;
+const MAX_DRAFT_TOKENS = 64;
 
 class OnnxLanguageModel implements LanguageModel {
   readonly contextLength: number;
@@ -123,20 +143,43 @@ function freshSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]!;
 }
 
+/** [least, most] of every limit. */
+const LIMIT_RANGES: Readonly<Record<keyof EngineLimits, readonly [number, number]>> = {
+  maxBatchSize: [1, 4096],
+  maxQueueLength: [1, Number.MAX_SAFE_INTEGER],
+  maxCacheBytes: [1, Number.MAX_SAFE_INTEGER],
+  prefixCacheBytes: [0, Number.MAX_SAFE_INTEGER],
+  chunkLength: [1, 2048],
+};
+
 function checkedLimits(options: Partial<EngineLimits>): EngineLimits {
-  const limits = {
-    maxBatchSize: options.maxBatchSize ?? DEFAULT_LIMITS.maxBatchSize,
-    maxCacheBytes: options.maxCacheBytes ?? DEFAULT_LIMITS.maxCacheBytes,
-    chunkLength: options.chunkLength ?? DEFAULT_LIMITS.chunkLength,
-  };
-  const most = { maxBatchSize: 4096, maxCacheBytes: Number.MAX_SAFE_INTEGER, chunkLength: 2048 };
-  for (const name of ['maxBatchSize', 'maxCacheBytes', 'chunkLength'] as const) {
-    const value = limits[name];
-    if (!(Number.isSafeInteger(value) && value >= 1 && value <= most[name])) {
-      throw new ConfigError(`${name} is ${value}; expected a whole number from 1 to ${most[name]}.`);
+  const limits: Record<keyof EngineLimits, number> = { ...DEFAULT_LIMITS };
+  for (const name of Object.keys(LIMIT_RANGES) as (keyof EngineLimits)[]) {
+    const [least, most] = LIMIT_RANGES[name];
+    const value = options[name] ?? DEFAULT_LIMITS[name];
+    if (!(Number.isSafeInteger(value) && value >= least && value <= most)) {
+      throw new ConfigError(`${name} is ${value}; expected a whole number from ${least} to ${most}.`);
     }
+    limits[name] = value;
   }
   return limits;
+}
+
+function draftOptions(draft: DraftModel, config: TransformerConfig, device: Device): DraftOptions {
+  const own = validateTransformerConfig(draft.config);
+  if (own.vocabSize !== config.vocabSize) {
+    throw new ConfigError(
+      `The draft model has a vocabulary of ${own.vocabSize} tokens, the model one of ${config.vocabSize}; ` +
+        'a draft model must have the same tokenizer.',
+    );
+  }
+  const maxTokens = draft.maxTokens ?? DEFAULT_DRAFT_TOKENS;
+  if (!(Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= MAX_DRAFT_TOKENS)) {
+    throw new ConfigError(
+      `draft.maxTokens is ${maxTokens}; expected a whole number from 1 to ${MAX_DRAFT_TOKENS}.`,
+    );
+  }
+  return { decoder: new Decoder(own, draft.weights, device, 'fast'), maxTokens };
 }
 
 /**
@@ -146,12 +189,17 @@ function checkedLimits(options: Partial<EngineLimits>): EngineLimits {
 export async function createLanguageModel(options: CreateLanguageModelOptions): Promise<LanguageModel> {
   const config = validateTransformerConfig(options.config);
   const limits = checkedLimits(options);
+  const { determinism = 'strict', device, draft } = options;
+  if (determinism !== 'strict' && determinism !== 'fast') {
+    throw new ConfigError(`determinism is ${JSON.stringify(determinism)}; expected "strict" or "fast".`);
+  }
   const stopTokens = options.stopTokens ?? config.eosTokenIds;
   const strange = stopTokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < config.vocabSize));
   if (strange !== undefined) {
     throw new ConfigError(`Stop token ${strange} is not in the vocabulary of ${config.vocabSize} tokens.`);
   }
-  const decoder = await Decoder.create(config, options.weights, options.device);
+  const decoder = new Decoder(config, options.weights, device, determinism);
+  const engine = new DecodeEngine(decoder, limits, draft && draftOptions(draft, config, device));
   const facts: ModelFacts = {
     vocabSize: config.vocabSize,
     contextLength: config.maxPositionEmbeddings,
@@ -159,5 +207,5 @@ export async function createLanguageModel(options: CreateLanguageModelOptions): 
     chatFormat: options.chatFormat ?? undefined,
     stopTokens,
   };
-  return new OnnxLanguageModel(facts, new DecodeEngine(decoder, limits));
+  return new OnnxLanguageModel(facts, engine);
 }

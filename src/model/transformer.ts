@@ -10,27 +10,26 @@
 import { PlinthError } from '../core/errors.ts';
 import {
   add,
+  concat,
   constant,
   type Dim,
-  div,
   equal,
-  exp,
   linear,
   matmul,
-  max,
-  maximum,
   mul,
+  type QuantizedMatrix,
+  quantizedMatmul,
+  quantizedTake,
   remat,
   reshape,
   rmsNorm,
   rotary,
   scalar,
+  scatterRows,
   silu,
+  slice,
   softmax,
-  sub,
-  sum,
-  type Tensor,
-  type TensorRecord,
+  Tensor,
   take,
   transpose,
   where,
@@ -46,10 +45,26 @@ export interface TransformerInputs {
   readonly idsBT: Tensor;
   /** Position of each token within its sequence [B, T], int64. */
   readonly positionsBT: Tensor;
-  /** What each token may see: [T, T] or [B, 1, T, T] added to the scores of the new positions. */
-  readonly maskTT: Tensor;
-  /** Earlier keys and values, one pair a layer: [B, K, P, C], and [B, 1, 1, P] added to their scores. */
-  readonly past?: { readonly layers: readonly KeyValue[]; readonly maskP: Tensor };
+  /** What each token may see: [T, T] or [B, 1, T, T] added to the scores of the new positions; or a cache. */
+  readonly maskTT?: Tensor;
+  readonly cache?: CacheInputs;
+}
+
+/**
+ * Earlier keys and values, stored by position. A token attends to the places before its own, as they lie in the
+ * cache, and to itself by a product of its own. So what it gets does not depend on which of those before it were
+ * read in the same run and which in earlier ones: sums go over places in one order, and places that the mask
+ * hides (a weight of exactly 0) change no bit.
+ */
+export interface CacheInputs {
+  /** One pair a layer, [B, K, P, C]; P is a multiple of 64, so that kernels cut all lengths alike. */
+  readonly layers: readonly KeyValue[];
+  /** Added to the scores of the P places: [B, 1, T, P]. Hides a token's own place and everything after it. */
+  readonly maskP: Tensor;
+  /** For new tokens that see each other: where each key and value goes, [B, K, T, 3] int64 indices of (b, k, p). */
+  readonly placesBKT?: Tensor;
+  /** One query a head is multiplied as two: kernels for a single row add in another order than those for more. */
+  readonly pairSingleRows?: boolean;
 }
 
 export interface KeyValue {
@@ -60,8 +75,16 @@ export interface KeyValue {
 export interface TransformerOptions {
   /** Longest sequence that the rotary tables cover. */
   readonly maxPositions: number;
-  /** Rotary tables fed from outside, for long contexts and programs that share them. Default: constants. */
-  readonly rotary?: { readonly queries: RotaryTables; readonly keys: RotaryTables };
+  /**
+   * Rotary tables fed from outside, for long contexts and programs that share them. Without tables for queries the
+   * others serve both, and the scores' factor is a product of its own. Default: constants.
+   */
+  readonly rotary?: { readonly queries?: RotaryTables; readonly keys: RotaryTables };
+  /**
+   * Gives the keys and values [B, K, S, C] that a layer's tokens see, from their own; `maskTT` is then [B, 1, T, S],
+   * and `present` holds what was given. Default: their own. Not with a cache.
+   */
+  readonly extend?: (layer: number, own: KeyValue) => KeyValue;
   /** Recompute each layer's inner values in the backward pass instead of keeping them. */
   readonly remat?: boolean;
   /**
@@ -78,7 +101,11 @@ export interface TransformerOutputs {
   readonly present: readonly KeyValue[];
 }
 
-function parameter(parameters: TensorRecord, name: string): Tensor {
+/** Parameters by Hugging Face name; matrices may be quantised (for inference). */
+export type ModelParameters = Readonly<Record<string, ModelParameter>>;
+export type ModelParameter = Tensor | QuantizedMatrix;
+
+function parameter(parameters: ModelParameters, name: string): ModelParameter {
   const tensor = parameters[name];
   if (!tensor)
     throw new PlinthError(
@@ -86,6 +113,29 @@ function parameter(parameters: TensorRecord, name: string): Tensor {
       `The model's parameter "${name}" is missing; build parameters from parameterSpecs(config).`,
     );
   return tensor;
+}
+
+/** A vector (a norm's weight or a bias); these are never quantised. */
+function vectorOf(parameters: ModelParameters, name: string): Tensor | undefined {
+  const found = parameters[name];
+  if (found === undefined || found instanceof Tensor) return found;
+  throw new PlinthError('graph', `The model's parameter "${name}" is quantised; only matrices can be.`);
+}
+
+function requiredVector(parameters: ModelParameters, name: string): Tensor {
+  parameter(parameters, name);
+  return vectorOf(parameters, name)!;
+}
+
+/** x W^T + b for a matrix of either kind. */
+function project(x: Tensor, weight: ModelParameter, bias?: Tensor): Tensor {
+  if (weight instanceof Tensor) return linear(x, weight, bias);
+  const y = quantizedMatmul(x, weight, { compute: 'int8' });
+  return bias ? add(y, bias) : y;
+}
+
+function embed(weight: ModelParameter, ids: Tensor): Tensor {
+  return weight instanceof Tensor ? take(weight, ids) : quantizedTake(weight, ids);
 }
 
 /** cos and sin of position * frequency, [maxPositions, C / 2]. */
@@ -134,7 +184,7 @@ function constantTables(config: TransformerConfig, maxPositions: number) {
 
 /** Hidden states of a batch of tokens. */
 export function transformer(
-  parameters: TensorRecord,
+  parameters: ModelParameters,
   config: TransformerConfig,
   inputs: TransformerInputs,
   options: TransformerOptions,
@@ -142,25 +192,27 @@ export function transformer(
   const [batch, length] = inputs.idsBT.shape as [Dim, Dim];
   const { queries: queryTables, keys: keyTables } =
     options.rotary ?? constantTables(config, options.maxPositions);
-  const embedded = take(parameter(parameters, 'model.embed_tokens.weight'), inputs.idsBT);
+  const embedded = embed(parameter(parameters, 'model.embed_tokens.weight'), inputs.idsBT);
   let xND = reshape(embedded, [-1, config.hiddenSize]);
   options.observe?.('embedding', xND);
   const present: KeyValue[] = [];
   for (let layer = 0; layer < config.numLayers; layer++) {
     const scope = (name: string) => parameter(parameters, `model.layers.${layer}.${name}`);
-    const optional = (name: string) => parameters[`model.layers.${layer}.${name}`];
+    const optional = (name: string) => vectorOf(parameters, `model.layers.${layer}.${name}`);
+    const vector = (name: string) => requiredVector(parameters, `model.layers.${layer}.${name}`);
     const block = (x: Tensor): Tensor => {
-      const normalised = rmsNorm(x, scope('input_layernorm.weight'), config.rmsNormEps);
+      const normalised = rmsNorm(x, vector('input_layernorm.weight'), config.rmsNormEps);
       const { outputND, keyValue } = attention(normalised, config, { scope, optional }, inputs, {
         batch,
         length,
         keyTables,
         queryTables,
-        past: inputs.past?.layers[layer],
+        past: inputs.cache?.layers[layer],
+        extend: (own) => options.extend?.(layer, own) ?? own,
       });
       present[layer] = keyValue;
       const attended = add(x, outputND);
-      const branchND = mlp(rmsNorm(attended, scope('post_attention_layernorm.weight'), config.rmsNormEps), {
+      const branchND = mlp(rmsNorm(attended, vector('post_attention_layernorm.weight'), config.rmsNormEps), {
         scope,
         optional,
       });
@@ -171,12 +223,12 @@ export function transformer(
     xND = options.remat ? remat(block, xND) : block(xND);
     options.observe?.(`layers.${layer}`, xND);
   }
-  const hiddenND = rmsNorm(xND, parameter(parameters, 'model.norm.weight'), config.rmsNormEps);
+  const hiddenND = rmsNorm(xND, requiredVector(parameters, 'model.norm.weight'), config.rmsNormEps);
   return { hiddenND, present };
 }
 
 interface LayerParameters {
-  scope(name: string): Tensor;
+  scope(name: string): ModelParameter;
   optional(name: string): Tensor | undefined;
 }
 
@@ -184,8 +236,9 @@ interface AttentionContext {
   batch: Dim;
   length: Dim;
   keyTables: RotaryTables;
-  queryTables: RotaryTables;
+  queryTables: RotaryTables | undefined;
   past: KeyValue | undefined;
+  extend(own: KeyValue): KeyValue;
 }
 
 function attention(
@@ -193,45 +246,45 @@ function attention(
   config: TransformerConfig,
   { scope, optional }: LayerParameters,
   inputs: TransformerInputs,
-  { batch, length, keyTables, queryTables, past }: AttentionContext,
+  { batch, length, keyTables, queryTables, past, extend }: AttentionContext,
 ): { outputND: Tensor; keyValue: KeyValue } {
   const { numHeads: H, numKvHeads: K, headDim: C } = config;
   const G = H / K;
-  const project = (name: string, heads: number) =>
-    reshape(linear(xND, scope(`self_attn.${name}.weight`), optional(`self_attn.${name}.bias`)), [
-      batch,
-      length,
-      heads,
-      C,
-    ]);
+  // With one new position the heads are rows already: no values move.
+  const single = length === 1;
+  const heads = (name: string, count: number) => {
+    const rows = project(xND, scope(`self_attn.${name}.weight`), optional(`self_attn.${name}.bias`));
+    return reshape(rows, single ? [batch, count, 1, C] : [batch, length, count, C]);
+  };
   const normed = (x: Tensor, name: string) => {
     const weight = optional(`self_attn.${name}.weight`);
     return weight ? rmsNorm(x, weight, config.rmsNormEps) : x;
   };
-  const toHeads = (x: Tensor) => transpose(x, [0, 2, 1, 3]);
-  const queryBHTC = rotary(
-    toHeads(normed(project('q_proj', H), 'q_norm')),
+  const toHeads = (x: Tensor) => (single ? x : transpose(x, [0, 2, 1, 3]));
+  const turnedBHTC = rotary(
+    toHeads(normed(heads('q_proj', H), 'q_norm')),
     inputs.positionsBT,
-    queryTables.cosine,
-    queryTables.sine,
+    (queryTables ?? keyTables).cosine,
+    (queryTables ?? keyTables).sine,
   );
+  const queryBHTC = queryTables ? turnedBHTC : mul(turnedBHTC, scalar(1 / Math.sqrt(C)));
   const keyBKTC = rotary(
-    toHeads(normed(project('k_proj', K), 'k_norm')),
+    toHeads(normed(heads('k_proj', K), 'k_norm')),
     inputs.positionsBT,
     keyTables.cosine,
     keyTables.sine,
   );
-  const valueBKTC = toHeads(project('v_proj', K));
-  // Heads that share a key head become rows of one product: no key is repeated. Head h reads key head floor(h K / H).
-  const grouped = G === 1 ? queryBHTC : reshape(queryBHTC, [batch, K, productOf(G, length), C]);
-  const own = attend(grouped, { keyBKTC, valueBKTC }, inputs, past, { batch, length, K, G });
-  const mergedND = reshape(transpose(G === 1 ? own : reshape(own, [batch, H, length, C]), [0, 2, 1, 3]), [
-    -1,
-    H * C,
-  ]);
+  const valueBKTC = toHeads(heads('v_proj', K));
+  const shape = { batch, length, K, G, C };
+  const own = extend({ keyBKTC, valueBKTC });
+  const attendedBHTC =
+    past && inputs.cache
+      ? attendCached(queryBHTC, own, past, inputs.cache, shape)
+      : attend(queryBHTC, own, inputs, shape);
+  const mergedND = reshape(single ? attendedBHTC : transpose(attendedBHTC, [0, 2, 1, 3]), [-1, H * C]);
   return {
-    outputND: linear(mergedND, scope('self_attn.o_proj.weight'), optional('self_attn.o_proj.bias')),
-    keyValue: { keyBKTC, valueBKTC },
+    outputND: project(mergedND, scope('self_attn.o_proj.weight'), optional('self_attn.o_proj.bias')),
+    keyValue: own,
   };
 }
 
@@ -239,39 +292,95 @@ function productOf(factor: number, dim: Dim): Dim {
   return typeof dim === 'number' ? factor * dim : `${factor}*${dim}`;
 }
 
-/** Weighted values [B, K, G*T, C] for queries of the same shape. */
+interface AttentionShape {
+  readonly batch: Dim;
+  readonly length: Dim;
+  readonly K: number;
+  readonly G: number;
+  readonly C: number;
+}
+
+/** Heads that share a key head become rows of one product: no key is repeated. Head h reads key head floor(h K / H). */
+function grouped(xBHTC: Tensor, { batch, length, K, G }: AttentionShape): Tensor {
+  return G === 1 ? xBHTC : reshape(xBHTC, [batch, K, productOf(G, length), xBHTC.shape.at(-1)!]);
+}
+
+/** Weighted values [B, H, T, C] where all keys are this call's own. */
 function attend(
-  queryBKRC: Tensor,
+  queryBHTC: Tensor,
   { keyBKTC, valueBKTC }: KeyValue,
-  inputs: TransformerInputs,
-  past: KeyValue | undefined,
-  { batch, length, K, G }: { batch: Dim; length: Dim; K: number; G: number },
+  { maskTT }: TransformerInputs,
+  shape: AttentionShape,
 ): Tensor {
-  const scores = matmul(queryBKRC, keyBKTC, { transposeB: true });
+  const { batch, length, K, G, C } = shape;
+  if (!maskTT) throw new PlinthError('graph', 'transformer: give maskTT or a cache.');
+  const scores = matmul(grouped(queryBHTC, shape), keyBKTC, { transposeB: true });
   const masked =
     G === 1
-      ? add(scores, inputs.maskTT)
-      : reshape(add(reshape(scores, [batch, K * G, length, length]), inputs.maskTT), scores.shape);
-  if (!past || !inputs.past) return matmul(softmax(masked), valueBKTC);
-  // Two products instead of one over [cache, new]: the cache is read where it lies and never copied.
-  const pastScores = add(matmul(queryBKRC, past.keyBKTC, { transposeB: true }), inputs.past.maskP);
-  const top = maximum(max(masked, -1, true), max(pastScores, -1, true));
-  const weights = exp(sub(masked, top));
-  const pastWeights = exp(sub(pastScores, top));
-  const total = add(sum(weights, -1, true), sum(pastWeights, -1, true));
-  return div(add(matmul(weights, valueBKTC), matmul(pastWeights, past.valueBKTC)), total);
+      ? add(scores, maskTT)
+      : reshape(add(reshape(scores, [batch, K * G, length, maskTT.shape.at(-1)!]), maskTT), scores.shape);
+  const weighted = matmul(softmax(masked), valueBKTC);
+  return G === 1 ? weighted : reshape(weighted, [batch, K * G, length, C]);
+}
+
+/** Weighted values [B, H, T, C] over the cache and each token itself; see `CacheInputs`. */
+function attendCached(
+  queryBHTC: Tensor,
+  own: KeyValue,
+  past: KeyValue,
+  { maskP, placesBKT, pairSingleRows }: CacheInputs,
+  shape: AttentionShape,
+): Tensor {
+  const { batch, length, K, G, C } = shape;
+  const places = maskP.shape.at(-1)!;
+  const keyBKPC = placesBKT ? scatterRows(past.keyBKTC, placesBKT, own.keyBKTC) : past.keyBKTC;
+  const valueBKPC = placesBKT ? scatterRows(past.valueBKTC, placesBKT, own.valueBKTC) : past.valueBKTC;
+  const rows = G === 1 ? length : productOf(G, length);
+  const queryBKRC = grouped(queryBHTC, shape);
+  // Any second row will do; its results are cut off at the end.
+  const paired = pairSingleRows && rows === 1 ? concat([queryBKRC, own.keyBKTC], 2) : queryBKRC;
+  const isPaired = paired !== queryBKRC;
+  const scores = matmul(paired, keyBKPC, { transposeB: true });
+  const masked =
+    G === 1 || length === 1
+      ? add(scores, maskP)
+      : reshape(add(reshape(scores, [batch, K * G, length, places]), maskP), scores.shape);
+  const products = ownProducts(queryBKRC, own.keyBKTC, shape);
+  const ownScores = isPaired ? concat([products, products], 2) : products;
+  // The own score first, so that the places behind it lie alike for every capacity.
+  const weights = softmax(concat([ownScores, masked], -1));
+  const weighted = add(
+    matmul(slice(weights, 3, 1), valueBKPC),
+    ownValues(slice(weights, 3, 0, 1), own.valueBKTC, shape),
+  );
+  return reshape(isPaired ? slice(weighted, 2, 0, 1) : weighted, [batch, K * G, length, C]);
+}
+
+/** The product of each query with its own token's key, [B, K, R, 1], one by one, so that all are computed alike. */
+function ownProducts(queryBKRC: Tensor, keyBKTC: Tensor, shape: AttentionShape): Tensor {
+  const { batch, length, K, G, C } = shape;
+  const query = reshape(queryBKRC, [batch, K, G, length, 1, C]);
+  const key = reshape(keyBKTC, [batch, K, 1, length, 1, C]);
+  return reshape(matmul(query, key, { transposeB: true }), [batch, K, queryBKRC.shape[2]!, 1]);
+}
+
+/** Weights [B, K, R, 1] of the tokens themselves times their values, [B, K, R, C]. */
+function ownValues(weights: Tensor, valueBKTC: Tensor, { batch, length, K, G, C }: AttentionShape): Tensor {
+  if (G === 1 || length === 1) return mul(weights, valueBKTC);
+  const each = mul(reshape(weights, [batch, K, G, length, 1]), reshape(valueBKTC, [batch, K, 1, length, C]));
+  return reshape(each, [batch, K, productOf(G, length), C]);
 }
 
 function mlp(xND: Tensor, { scope, optional }: LayerParameters): Tensor {
   const layer = (x: Tensor, name: string) =>
-    linear(x, scope(`mlp.${name}.weight`), optional(`mlp.${name}.bias`));
+    project(x, scope(`mlp.${name}.weight`), optional(`mlp.${name}.bias`));
   return layer(mul(silu(layer(xND, 'gate_proj')), layer(xND, 'up_proj')), 'down_proj');
 }
 
 /** Scores over the vocabulary, [N, V]. */
-export function logits(parameters: TensorRecord, config: TransformerConfig, hiddenND: Tensor): Tensor {
+export function logits(parameters: ModelParameters, config: TransformerConfig, hiddenND: Tensor): Tensor {
   const name = config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
-  return linear(hiddenND, parameter(parameters, name));
+  return project(hiddenND, parameter(parameters, name));
 }
 
 /** A constant [T, T] mask: each position sees itself and what came before. */

@@ -25,6 +25,8 @@ async function answer(
       stopTokens: new Set(options.stopToken === undefined ? [] : [options.stopToken]),
       stop,
       logprobs: undefined,
+      logprobsMode: 'raw',
+      promptLogprobs: undefined,
       signal: undefined,
       tokenizer,
     },

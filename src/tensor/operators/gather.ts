@@ -86,6 +86,33 @@ const scatterAddOperator = defineOperator({
   },
 });
 
+const scatterRowsOperator = defineOperator({
+  name: 'scatterRows',
+  infer: ([base, indices, updates]) => {
+    if (indices!.dtype !== 'int64')
+      dtypeError('scatterRows', `indices must be int64, got ${indices!.dtype}.`);
+    const depth = indices!.shape.at(-1);
+    const fits =
+      typeof depth === 'number' &&
+      base!.rank === depth + 1 &&
+      updates!.rank === indices!.rank &&
+      updates!.shape.every(
+        (dim, i) => dim === (i < indices!.rank - 1 ? indices!.shape[i] : base!.shape.at(-1)),
+      );
+    if (!fits || base!.dtype !== updates!.dtype) {
+      shapeError(
+        'scatterRows',
+        `a base [${base!.shape.join(', ')}] takes indices [..., ${base!.rank - 1}] and updates [..., ` +
+          `${base!.shape.at(-1)}] of its dtype; got [${indices!.shape.join(', ')}] and [${updates!.shape.join(', ')}].`,
+      );
+    }
+    return [{ shape: base!.shape, dtype: base!.dtype }];
+  },
+  lower: (context, _node, inputs) => context.emit('ScatterND', inputs),
+  gradientRefused:
+    'scatterRows has no gradient: it writes into caches. Use scatterAdd where gradients are needed.',
+});
+
 const topKOperator = defineOperator({
   name: 'topK',
   infer: ([x], attributes) => {
@@ -135,6 +162,14 @@ export function scatterAdd(base: Tensor, indices: Tensor, updates: Tensor, axis 
   return applyOne(scatterAddOperator, [base, indices, updates], {
     axis: resolveAxis('scatterAdd', axis, base.rank),
   });
+}
+
+/**
+ * base with rows of its last axis replaced: `indices` int64 [...i, r - 1] name rows of a base of rank r, `updates`
+ * [...i, width] are the new ones. An index that repeats must repeat its row too.
+ */
+export function scatterRows(base: Tensor, indices: Tensor, updates: Tensor): Tensor {
+  return applyOne(scatterRowsOperator, [base, indices, updates]);
 }
 
 /** The k largest values of the last axis, descending, and their int64 indices. */

@@ -86,20 +86,34 @@ const broadcastOperator = defineOperator({
   gradient: (node, [g]) => [sumTo(g!, node.inputs[0]!)],
 });
 
+interface SliceAttributes {
+  readonly axis: number;
+  readonly start: number;
+  /** null: to the end of an axis whose size is only named. */
+  readonly end: number | null;
+}
+
+/** The name of what is left of a named size; concatenation writes `1+n` for a place before n others. */
+function withoutFirst(dim: Dim, start: number): Dim {
+  if (typeof dim === 'number') return dim - start;
+  const before = `${start}+`;
+  return dim.startsWith(before) ? dim.slice(before.length) : `${dim}-${start}`;
+}
+
 const sliceOperator = defineOperator({
   name: 'slice',
   infer: ([x], attributes) => {
-    const { axis, start, end } = attributes as { axis: number; start: number; end: number };
+    const { axis, start, end } = attributes as unknown as SliceAttributes;
     const shape = [...x!.shape];
-    shape[axis] = end - start;
+    shape[axis] = end === null ? withoutFirst(x!.shape[axis]!, start) : end - start;
     return [{ shape, dtype: x!.dtype }];
   },
   lower: (context, node, [x]) => {
-    const { axis, start, end } = node.attributes as { axis: number; start: number; end: number };
+    const { axis, start, end } = node.attributes as unknown as SliceAttributes;
     return context.emit('Slice', [
       x!,
       int64(context, [start]),
-      int64(context, [end]),
+      int64(context, [end ?? Number.MAX_SAFE_INTEGER]),
       int64(context, [axis]),
     ]);
   },
@@ -205,7 +219,8 @@ function resolveReshape(from: Shape, to: Shape): Shape {
     if (sizeFactors(from) === sizeFactors(to)) return to;
     if (missing.length > 0 || named(to).some((name) => !from.includes(name))) {
       // A product such as batch*length under a new name is the caller's claim; it is checked at run time.
-      if (named(from).length > 0 && named(to).length === 1) return to;
+      const fresh = named(to).filter((name) => !from.includes(name));
+      if (named(from).length > 0 && (fresh.length === 1 || named(to).length === 1)) return to;
       return fail('named sizes differ');
     }
     if (product(from) !== product(to)) return fail(`${product(from)} values do not fill ${product(to)}`);
@@ -237,9 +252,15 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : applyOne(broadcastOperator, [x], { shape });
 }
 
-/** Elements start..end-1 along one axis; negative positions count from the end. */
+/**
+ * Elements start..end-1 along one axis; negative positions count from the end. An axis whose size is only named
+ * can be cut from the front: `start` of 0 or more, with an `end` of at least that or to the end.
+ */
 export function slice(x: Tensor, axis: number, start: number, end?: number): Tensor {
   const resolved = resolveAxis('slice', axis, x.rank);
+  if (typeof x.shape[resolved] === 'string' && start >= 0 && (end === undefined || end >= start)) {
+    return applyOne(sliceOperator, [x], { axis: resolved, start, end: end ?? null });
+  }
   const [length] = staticShape([x.shape[resolved]!], 'slice') as [number];
   const from = start < 0 ? start + length : start;
   const to = end === undefined ? length : end < 0 ? end + length : end;
