@@ -1,5 +1,6 @@
 /** The compiler: symbolic tensors, differentiable operators, gradients and programs. Browser-safe. */
 export { grad, type TensorRecord, valueAndGrad, vjp } from './autodiff.ts';
+export { type ChunkedFile, onnxFiles, type StoredWeight } from './onnx-file.ts';
 export { operators, type Target } from './operator.ts';
 export * from './operators/binary.ts';
 export * from './operators/compare.ts';
@@ -12,7 +13,7 @@ export * from './operators/reduce.ts';
 export * from './operators/shape.ts';
 export { constant, dataOf, full, input, scalar } from './operators/source.ts';
 export * from './operators/unary.ts';
-export { type CompileOptions, compile, matmulFlops, type Program } from './program.ts';
+export { type CompileOptions, compile, lowerProgram, matmulFlops, type Program } from './program.ts';
 export { remat } from './remat.ts';
 export {
   type Dim,

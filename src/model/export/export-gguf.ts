@@ -10,6 +10,7 @@ import { type GgufFile, ggufFile } from './gguf-file.ts';
 import { modelMetadata, modelTensors } from './gguf-model.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { blockTypeOf, type GgmlFloatType, type GgmlType } from './gguf-types.ts';
+import type { StoredTensor } from './stored-tensor.ts';
 
 export interface ExportGgufInput {
   readonly config: TransformerConfig;
@@ -25,12 +26,6 @@ export interface ExportGgufInput {
   readonly quantize?: { readonly type: 'Q8_0' | 'Q4_0'; matrix(weight: WeightArray): QuantizedWeight };
   /** Shown by other programs. */
   readonly name?: string;
-}
-
-export interface StoredTensor {
-  readonly name: string;
-  readonly type: string;
-  readonly shape: readonly number[];
 }
 
 export interface GgufExport extends GgufFile {
