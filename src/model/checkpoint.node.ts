@@ -1,7 +1,8 @@
 /**
  * A checkpoint is a Hugging Face folder: config.json, generation_config.json, model.safetensors (or shards)
  * and whatever else is put beside them. Loading checks every tensor's name and shape against the config;
- * saving is atomic, so a folder is complete or not there at all. Weights are float32 in memory.
+ * saving is atomic, so a folder is complete or not there at all. Weights are float32 in memory, or stay in blocks of
+ * 8 or 4 bits where the folder holds them so and the caller asks for it (quantize/compressed-tensors.ts).
  */
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -17,6 +18,19 @@ import {
   toHuggingFaceConfig,
   toHuggingFaceGenerationConfig,
 } from './config.ts';
+import {
+  checkPacked,
+  isPacked,
+  type PackedScheme,
+  packedNames,
+  packedTensors,
+  parseQuantizationConfig,
+  QUANTIZATION_KEY,
+  readPacked,
+  toQuantizationConfig,
+} from './quantize/compressed-tensors.ts';
+import { dequantize } from './quantize/quantize-matrix.ts';
+import { isQuantized, type QuantizedWeight } from './quantized.ts';
 import { type TensorSource, writeSafetensors } from './safetensors.node.ts';
 import type { TensorInput } from './safetensors.ts';
 import { isFloatDtype } from './safetensors-float.ts';
@@ -44,6 +58,11 @@ export interface Checkpoint {
   ignoredTensors: string[];
 }
 
+/** A checkpoint whose matrices may be quantised. */
+export interface MixedCheckpoint extends Omit<Checkpoint, 'weights'> {
+  weights: Map<string, Weight | QuantizedWeight>;
+}
+
 /** Tables that old versions of transformers stored; they follow from the config. */
 const HARMLESS_TENSOR = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
 const TIED_OUTPUT = 'lm_head.weight';
@@ -66,11 +85,22 @@ function someNames(names: readonly string[]): string {
  * @returns the extra tensors that may be left out.
  * @throws FormatError naming missing, extra and misshapen tensors.
  */
-function checkTensors(folder: string, source: TensorSource, config: TransformerConfig): string[] {
+function checkTensors(
+  folder: string,
+  source: TensorSource,
+  config: TransformerConfig,
+  scheme: PackedScheme | undefined,
+): string[] {
   const specs = parameterSpecs(config);
   const missing: string[] = [];
+  const expected = new Set(specs.map(({ name }) => name));
   for (const { name, shape } of specs) {
     const info = source.tensors.get(name);
+    if (scheme !== undefined && info === undefined && shape.length === 2 && isPacked(source, name)) {
+      checkPacked(folder, source, { name, shape }, scheme);
+      for (const part of Object.values(packedNames(name))) expected.add(part);
+      continue;
+    }
     if (info === undefined) {
       missing.push(name);
       continue;
@@ -82,7 +112,7 @@ function checkTensors(folder: string, source: TensorSource, config: TransformerC
     }
     if (!isFloatDtype(info.dtype)) {
       throw new FormatError(
-        `${folder}: tensor ${quoteName(name)} is ${info.dtype}; expected F32, F16, BF16 or F64. Quantised weights are not loaded.`,
+        `${folder}: tensor ${quoteName(name)} is ${info.dtype}; expected F32, F16, BF16 or F64, or the packed form that "${QUANTIZATION_KEY}" describes.`,
       );
     }
   }
@@ -91,7 +121,6 @@ function checkTensors(folder: string, source: TensorSource, config: TransformerC
       `${folder}: ${missing.length} of ${specs.length} tensors are missing: ${someNames(missing)}. Is the download complete, and is ${CONFIG_NAME} of this model?`,
     );
   }
-  const expected = new Set(specs.map(({ name }) => name));
   const extras = [...source.tensors.keys()].filter((name) => !expected.has(name));
   const unknown = extras.filter(
     (name) => !HARMLESS_TENSOR.test(name) && !(name === TIED_OUTPUT && config.tieWordEmbeddings),
@@ -123,34 +152,77 @@ async function isPresent(path: string): Promise<boolean> {
   );
 }
 
+export interface LoadCheckpointOptions {
+  /**
+   * What to do with a folder whose weights are quantised: `refuse` it (default), give float32 (`dequantize`), or
+   * `keep` its matrices as they are.
+   */
+  quantized?: 'refuse' | 'dequantize' | 'keep';
+}
+
 /**
- * Loads a folder's config and all its weights, as float32. A folder whose replacement was cut short by a kill
- * is first put back in its place.
+ * Loads a folder's config and all its weights, as float32 unless quantised ones are kept. A folder whose replacement
+ * was cut short by a kill is first put back in its place.
  * @throws ConfigError for models that are not supported, FormatError for files that contradict the format or
  *   the config, LimitError when memory does not suffice, PlinthError `disk` when files cannot be read.
  */
-export async function loadCheckpoint(dir: string): Promise<Checkpoint> {
+export function loadCheckpoint(
+  dir: string,
+  options: LoadCheckpointOptions & { quantized: 'keep' },
+): Promise<MixedCheckpoint>;
+export function loadCheckpoint(
+  dir: string,
+  options?: LoadCheckpointOptions & { quantized?: 'refuse' | 'dequantize' },
+): Promise<Checkpoint>;
+export async function loadCheckpoint(
+  dir: string,
+  { quantized = 'refuse' }: LoadCheckpointOptions = {},
+): Promise<MixedCheckpoint> {
   const folder = resolve(dir);
   if (!(await isPresent(folder)) && (await isPresent(dirname(folder)))) {
     // If the folder cannot be put back, reading it just below says so.
     await removeStaleTemporaries(dirname(folder)).catch(() => {});
   }
   const rawConfig = await readJsonObject(join(folder, CONFIG_NAME));
-  const config = parseHuggingFaceConfig(rawConfig);
+  const scheme = packedScheme(join(folder, CONFIG_NAME), rawConfig);
+  const config = parseHuggingFaceConfig({ ...rawConfig, [QUANTIZATION_KEY]: null });
   const generationPath = join(folder, GENERATION_CONFIG_NAME);
   const rawGenerationConfig = (await isPresent(generationPath)) ? await readJsonObject(generationPath) : null;
+  if (scheme !== undefined && quantized === 'refuse') {
+    throw new ConfigError(
+      `${folder}: its weights are quantised to ${scheme.bits} bits; float32 weights are needed here. Take the model that it was made from.`,
+    );
+  }
   const source = await openWeights(folder);
   try {
-    const ignoredTensors = checkTensors(folder, source, config);
-    const weights = new Map<string, Weight>();
-    for (const { name, shape } of parameterSpecs(config)) {
-      weights.set(name, { shape, data: await source.readFloat32(name) });
+    const ignoredTensors = checkTensors(folder, source, config, scheme);
+    const weights = new Map<string, Weight | QuantizedWeight>();
+    for (const spec of parameterSpecs(config)) {
+      const { name, shape } = spec;
+      if (scheme === undefined || source.tensors.has(name)) {
+        weights.set(name, { shape, data: await source.readFloat32(name) });
+        continue;
+      }
+      const form = {
+        bits: scheme.bits,
+        blockSize: checkPacked(folder, source, spec, scheme),
+        isChannel: scheme.blockSize === null,
+      };
+      const packed = await readPacked(folder, source, spec, form, quantized === 'keep');
+      weights.set(name, quantized === 'keep' ? packed : dequantize(packed));
     }
-    if (ignoredTensors.includes(TIED_OUTPUT)) await checkTiedOutput(folder, source, weights.get(EMBEDDING)!);
+    if (ignoredTensors.includes(TIED_OUTPUT)) {
+      await checkTiedOutput(folder, source, weights.get(EMBEDDING) as Weight);
+    }
     return { config, weights, rawConfig, rawGenerationConfig, ignoredTensors };
   } finally {
     await source.close();
   }
+}
+
+function packedScheme(file: string, rawConfig: Record<string, unknown>): PackedScheme | undefined {
+  const value = rawConfig[QUANTIZATION_KEY];
+  return value === undefined || value === null ? undefined : parseQuantizationConfig(file, value);
 }
 
 /**
@@ -176,9 +248,12 @@ export function stopTokenIds(
 
 export interface SaveCheckpointInput {
   config: TransformerConfig;
-  /** Exactly the tensors of `parameterSpecs(config)`. */
-  weights: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
-  /** Type of the stored weights; BF16 and F16 round to nearest. Default F32, which is exact. */
+  /**
+   * Exactly the tensors of `parameterSpecs(config)`. Projections may be quantised, all in one form; embeddings and
+   * the output matrix may not, because the format of the folder has no place for them.
+   */
+  weights: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array } | QuantizedWeight>;
+  /** Type of the stored float weights; BF16 and F16 round to nearest. Default F32, which is exact. */
   dtype?: 'F32' | 'BF16' | 'F16';
   generation?: GenerationDefaults;
   /** Further files by plain name, such as tokenizer.json and tokenizer_config.json. */
@@ -207,7 +282,7 @@ function collectTensors({ config, weights, dtype = 'F32' }: SaveCheckpointInput)
       `Not saved: ${unknown.length} tensors are not in the config: ${someNames(unknown)}.`,
     );
   }
-  return specs.map(({ name, shape }) => {
+  return specs.flatMap(({ name, shape }): TensorInput[] => {
     const weight = weights.get(name);
     if (weight === undefined) throw new FormatError(`Not saved: tensor ${quoteName(name)} is missing.`);
     if (!isSameShape(weight.shape, shape)) {
@@ -215,8 +290,39 @@ function collectTensors({ config, weights, dtype = 'F32' }: SaveCheckpointInput)
         `Not saved: tensor ${quoteName(name)} has shape ${shapeText(weight.shape)}, but the config asks for ${shapeText(shape)}.`,
       );
     }
-    return { name, dtype, shape, data: weight.data };
+    return isQuantized(weight) ? packedTensors(name, weight) : [{ name, dtype, shape, data: weight.data }];
   });
+}
+
+/** Matrices that files hold as floats only: the embedding and, where it is not tied to it, the output matrix. */
+export function embeddingNames(config: TransformerConfig): string[] {
+  return config.tieWordEmbeddings ? [EMBEDDING] : [EMBEDDING, TIED_OUTPUT];
+}
+
+/** `quantization_config` for weights of which some are quantised; undefined when none is. */
+function quantizationConfig({ config, weights }: SaveCheckpointInput): Record<string, unknown> | undefined {
+  const quantized = [...weights].filter((entry): entry is [string, QuantizedWeight] => isQuantized(entry[1]));
+  const first = quantized[0]?.[1];
+  if (first === undefined) return undefined;
+  const floatOnly = new Set(embeddingNames(config));
+  for (const [name, { bits, blockSize }] of quantized) {
+    if (floatOnly.has(name)) {
+      throw new ConfigError(
+        `Not saved: ${name} is quantised, but folders hold embeddings and output matrices as floats. Quantise with keep: embeddingNames(config).`,
+      );
+    }
+    if (bits !== first.bits || blockSize !== first.blockSize) {
+      throw new ConfigError(
+        `Not saved: ${name} has ${bits} bits in blocks of ${blockSize}, ${quantized[0]![0]} ${first.bits} bits in blocks of ${first.blockSize}; a folder holds one form.`,
+      );
+    }
+  }
+  const floats = [...weights].filter(
+    ([name, weight]) => weight.shape.length === 2 && !isQuantized(weight) && name !== EMBEDDING,
+  );
+  const modules = floats.map(([name]) => name.replace(/\.weight$/, ''));
+  // A tied output matrix is a module too, though no tensor of its own.
+  return toQuantizationConfig(first, [...new Set(['lm_head', ...modules])]);
 }
 
 /**
@@ -227,7 +333,11 @@ function collectTensors({ config, weights, dtype = 'F32' }: SaveCheckpointInput)
  */
 export async function saveCheckpoint(dir: string, input: SaveCheckpointInput): Promise<void> {
   const { config, dtype = 'F32', files = new Map(), overwrite = false } = input;
-  const configText = formatHuggingFaceJson(toHuggingFaceConfig(config, { dtype: DTYPE_WORDS[dtype] }));
+  const quantization = quantizationConfig(input);
+  const configText = formatHuggingFaceJson({
+    ...toHuggingFaceConfig(config, { dtype: DTYPE_WORDS[dtype] }),
+    ...(quantization && { [QUANTIZATION_KEY]: quantization }),
+  });
   const generationText = formatHuggingFaceJson(toHuggingFaceGenerationConfig(config, input.generation));
   const tensors = collectTensors(input);
   for (const name of files.keys()) {
