@@ -6,7 +6,7 @@ import { styleFor, uncolored } from '../terminal/style.ts';
 import { colourDepth } from '../terminal/token-colours.ts';
 import { shownOn } from '../terminal/visible-text.ts';
 import { completionJson } from './completion-json.ts';
-import { markedText, probabilityTable } from './probability-view.ts';
+import { markedText, probabilityTable, widthOf } from './probability-view.ts';
 import { answerPrompts, choicesOf } from './prompt-batch.ts';
 import type { PromptSource } from './prompt-source.ts';
 
@@ -92,8 +92,10 @@ async function streamed(
   { numChoices, asJson }: AnswerForm,
 ): Promise<Completion[]> {
   const hasText = model.tokenizer !== undefined || !model.capabilities.tokens;
+  const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!;
   const choices = Array.from({ length: numChoices ?? 1 }, async (_, choice) => {
-    const stream = model.stream(prompt, numChoices === undefined ? options : { ...options, choice });
+    const own = numChoices === undefined ? options : { ...options, seed, choice };
+    const stream = model.stream(prompt, own);
     for await (const { text, tokens } of stream) {
       if (asJson) printLine({ ...(numChoices !== undefined && { choice }), text, tokens });
       else {
@@ -127,7 +129,7 @@ function printPlain(
     depth,
     style,
     numAlternatives: form.numAlternatives,
-    width: process.stdout.columns ?? Number.POSITIVE_INFINITY,
+    width: widthOf(process.stdout),
   });
   process.stdout.write(`${markedText(tokenizer, completion, depth)}\n\n${table}\n`);
 }

@@ -37,6 +37,10 @@ export const DEFAULT_ALTERNATIVES = 3;
 /** `logprobs` that this view needs of a completion: the token chosen may be among the best. */
 export const logprobsFor = (numAlternatives = DEFAULT_ALTERNATIVES) => numAlternatives + 1;
 
+/** Cells of a line; without a terminal a table may be as wide as it is. */
+export const widthOf = ({ isTTY, columns: cells }: { isTTY?: boolean; columns?: number }) =>
+  isTTY ? cells || 80 : Number.POSITIVE_INFINITY;
+
 export function tokenPieces(
   tokenizer: Tokenizer | undefined,
   logprobs: readonly PositionLogprobs[],
@@ -119,7 +123,7 @@ export function probabilityTable(
       if (Math.exp(place.logprob) < UNCERTAIN_BELOW) uncertain.push({ index, place, piece });
     }
   }
-  const lines = [style.dim(summary(places)), ...(depth === 'none' ? [] : [legend(depth)])];
+  const lines = [`${style.dim(summary(places))}${depth === 'none' ? '' : `   ${legend(depth)}`}`];
   if (uncertain.length === 0) {
     return [...lines, style.dim(`No token had less than ${percent(UNCERTAIN_BELOW)}.`)].join('\n');
   }

@@ -204,7 +204,9 @@ function manyPrompts(text: string, source: string, system: string | undefined): 
   }
   if (prompts.length === 0)
     throw new DataError(`${source} has no prompts: one JSON value a line is expected.`);
-  const notes = [...unused].map(([name, count]) => `The field "${name}" of ${count} lines is not used.`);
+  const notes = [...unused].map(
+    ([name, count]) => `The field "${name}" of ${count === 1 ? 'one line' : `${count} lines`} is not used.`,
+  );
   return { kind: 'many', prompts, notes };
 }
 
