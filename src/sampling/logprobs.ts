@@ -47,13 +47,14 @@ export function logprobs(
 export function logprobsOf(candidates: Candidates, token: number, count: number): Logprobs {
   checkSetting('logprobs', 'token', token, { least: 0, whole: true });
   checkSetting('logprobs', 'count', count, { least: 0, whole: true });
-  const logTotal = candidates.maximum + Math.log(candidates.totalWeight());
+  const { scores, maximum } = candidates;
+  const logTotal = Math.log(candidates.totalWeight());
   const place = candidates.placeOf(token);
   return {
     token,
-    logprob: place < 0 ? Number.NEGATIVE_INFINITY : candidates.scores[place]! - logTotal,
+    logprob: place < 0 ? Number.NEGATIVE_INFINITY : scores[place]! - maximum - logTotal,
     top: candidates
       .bestPlaces(count)
-      .map((i) => ({ token: candidates.ids[i]!, logprob: candidates.scores[i]! - logTotal })),
+      .map((i) => ({ token: candidates.ids[i]!, logprob: scores[i]! - maximum - logTotal })),
   };
 }

@@ -91,7 +91,7 @@ export const CHANCE_SETTINGS: readonly SettingName[] = [
   'mirostat',
 ];
 
-/** Settings with parts, and the names of the parts. */
+/** Settings with parts, and the names of the parts; the first one must be given. */
 const PARTS: Partial<Record<SettingName, readonly string[]>> = {
   dynamicTemperature: ['range', 'exponent'],
   xtc: ['probability', 'threshold'],
@@ -109,6 +109,9 @@ export function givenSettings(settings: SamplingSettings): SettingName[] {
           `${SAMPLING_SETTINGS.join(', ')}.`,
       );
     }
+    if (settings[name as SettingName] === null) {
+      throw new ConfigError(`Sampling: ${name} is null; expected a value, or leave it out.`);
+    }
     const parts = PARTS[name as SettingName];
     if (parts) checkParts(name, settings[name as SettingName], parts);
   }
@@ -122,7 +125,10 @@ function checkParts(name: string, value: unknown, parts: readonly string[]): voi
     );
   }
   const unknown = Object.keys(value).find((part) => !parts.includes(part));
-  if (unknown === undefined) return;
+  if (unknown === undefined) {
+    if ((value as Record<string, unknown>)[parts[0]!] !== undefined) return;
+    throw new ConfigError(`Sampling: ${name} has no ${parts[0]}; expected { ${parts[0]}: ... }.`);
+  }
   throw new ConfigError(
     `Sampling: ${name} has an unknown part ${describe(unknown)}${nearestName(unknown, parts)}; ` +
       `expected ${parts.join(', ')}.`,

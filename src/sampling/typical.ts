@@ -26,12 +26,12 @@ export const typicalStage: StageKind<TypicalSettings> = {
         if (p >= 1) return;
         const { maximum } = candidates;
         const total = candidates.totalWeight();
-        const base = maximum + Math.log(total) - candidates.entropy();
+        const base = Math.log(total) - candidates.entropy();
         const enough = p * total;
         let weight = 0;
         let lastCost = -1;
         candidates.keepCheapestWhile(
-          (score) => Math.abs(base - score),
+          (score) => Math.abs(base + (maximum - score)),
           (cost, score) => {
             const isEnough = stopAtP ? weight >= enough : weight > enough;
             if (lastCost >= 0 && isEnough && !(keepTies && cost === lastCost)) return false;

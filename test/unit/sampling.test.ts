@@ -30,6 +30,7 @@ describe('sampling refuses', () => {
 
   it.each<[string, unknown]>([
     ['an unknown stage', { stage: 'top-q', q: 1 }],
+    ['an unknown setting of a stage', { stage: 'top-k', k: 1, keepTie: true }],
     ['a stage that is no object', null],
     ['a temperature that is no number', { stage: 'temperature', temperature: 'hot' }],
     ['an infinite temperature', { stage: 'temperature', temperature: Number.POSITIVE_INFINITY }],
@@ -62,32 +63,5 @@ describe('temperature', () => {
     expect(new Sampler(chainOf({})).isGreedy).toBe(true);
     expect(new Sampler(chainOf({ topK: 5 })).isGreedy).toBe(false);
     expect(new Sampler(chainOf({ topP: 0.9, temperature: 0 }, 'llamacpp')).isGreedy).toBe(true);
-  });
-});
-
-describe('dialects', () => {
-  it('apply the same settings in the order of their engines', () => {
-    const settings = { temperature: 0.5, topK: 3, topP: 0.9, minP: 0.1 };
-    const names = (dialect: 'llamacpp' | 'vllm' | 'hf') =>
-      chainOf(settings, dialect).map(({ stage }) => stage);
-    expect(names('llamacpp')).toEqual(['top-k', 'top-p', 'min-p', 'temperature']);
-    expect(names('vllm')).toEqual(['temperature', 'min-p', 'top-k', 'top-p']);
-    expect(names('hf')).toEqual(['temperature', 'top-k', 'top-p', 'min-p']);
-  });
-
-  it('select different tokens from the same settings', () => {
-    // Probabilities .5 .3 .2: nucleus .75 keeps two at temperature 1, three once 4 has flattened them.
-    const row = [0.5, 0.3, 0.2].map(Math.log);
-    const settings = { temperature: 4, topP: 0.75 };
-    const last = { uniform: () => 0.999 };
-    expect(sampleToken(row, chainOf(settings, 'llamacpp'), last)).toBe(1);
-    expect(sampleToken(row, chainOf(settings, 'hf'), last)).toBe(2);
-  });
-
-  it('keep ties at the k-th place where their engine does', () => {
-    const row = [1, 1, 1, 0];
-    const last = { uniform: () => 0.999 };
-    expect(sampleToken(row, chainOf({ topK: 2 }, 'llamacpp'), last)).toBe(1);
-    expect(sampleToken(row, chainOf({ topK: 2 }, 'vllm'), last)).toBe(2);
   });
 });
