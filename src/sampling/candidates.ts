@@ -10,6 +10,8 @@ export class Candidates {
   ids = new Int32Array(0);
   /** Scores (logits) of the same places. */
   scores = new Float64Array(0);
+  /** exp(score - maximum) of the same places, as the last `totalWeight` left them. */
+  weights = new Float64Array(0);
   size = 0;
   /** Scores fall (and ids rise between equal scores) from place to place. Otherwise ids rise. */
   isSorted = false;
@@ -26,6 +28,7 @@ export class Candidates {
     if (this.ids.length < length) {
       this.ids = new Int32Array(length);
       this.scores = new Float64Array(length);
+      this.weights = new Float64Array(length);
       this.#otherIds = new Int32Array(length);
       this.#otherScores = new Float64Array(length);
     }
@@ -123,26 +126,51 @@ export class Candidates {
     this.size = Math.max(1, Math.min(size, this.size));
   }
 
-  /** Entropy of softmax(scores), in nats. */
-  entropy(): number {
-    const { scores, size, maximum } = this;
+  /** Sum of exp(score - maximum); fills `weights`. */
+  totalWeight(): number {
+    const { scores, weights, size, maximum } = this;
     let total = 0;
+    for (let i = 0; i < size; i++) {
+      const weight = Math.exp(scores[i]! - maximum);
+      weights[i] = weight;
+      total += weight;
+    }
+    return total;
+  }
+
+  /** Entropy of softmax(scores), in nats. Takes the total of weights that are filled, or fills them. */
+  entropy(total = this.totalWeight()): number {
+    const { scores, weights, size, maximum } = this;
     let weighted = 0;
     for (let i = 0; i < size; i++) {
-      const difference = scores[i]! - maximum;
-      const weight = Math.exp(difference);
-      total += weight;
-      if (weight > 0) weighted += weight * difference;
+      const weight = weights[i]!;
+      if (weight > 0) weighted += weight * (scores[i]! - maximum);
     }
     return Math.log(total) - weighted / total;
   }
 
-  /** Sum of exp(score - maximum). */
-  totalWeight(): number {
-    const { scores, size, maximum } = this;
-    let total = 0;
-    for (let i = 0; i < size; i++) total += Math.exp(scores[i]! - maximum);
-    return total;
+  /**
+   * Drops candidates that come, by score, after others of more than `enough` weight, as far as one look at each
+   * tells: what is left is the best ones, in their order, and a few more. Takes `weights` as they are filled.
+   */
+  dropTail(enough: number): void {
+    if (this.isSorted || this.size < WORTH_BUCKETS) return;
+    const { ids, scores, weights, size, maximum } = this;
+    buckets.fill(0);
+    for (let i = 0; i < size; i++) buckets[bucketOf(maximum - scores[i]!)]! += weights[i]!;
+    // A margin for rounding, which depends on the order of adding.
+    const least = enough * (1 + 1e-9) + Number.MIN_VALUE;
+    let last = 0;
+    let weight = buckets[0]!;
+    while (weight < least && last < NUM_BUCKETS - 1) weight += buckets[++last]!;
+    if (last >= NUM_BUCKETS - 1) return;
+    let kept = 0;
+    for (let i = 0; i < size; i++) {
+      if (bucketOf(maximum - scores[i]!) > last) continue;
+      ids[kept] = ids[i]!;
+      scores[kept++] = scores[i]!;
+    }
+    this.size = kept;
   }
 
   /**
@@ -175,9 +203,14 @@ export class Candidates {
 
   /**
    * Keeps the candidates of least `cost(score)`, lower ids first among equals, taking them for as long as
-   * `more(cost, score)` says so. They end up in order of their scores.
+   * `more(cost, score)` says so, which must end once they weigh more than `enough`. They end up in order of their
+   * scores. Takes `weights` as they are filled.
    */
-  keepCheapestWhile(cost: (score: number) => number, more: (cost: number, score: number) => boolean): void {
+  keepCheapestWhile(
+    cost: (score: number) => number,
+    more: (cost: number, score: number) => boolean,
+    enough: number,
+  ): void {
     if (this.#scoresById.length < this.ids.length) this.#scoresById = new Float64Array(this.ids.length);
     const byId = this.#scoresById;
     for (let i = 0; i < this.size; i++) {
@@ -185,6 +218,7 @@ export class Candidates {
       this.scores[i] = -cost(this.scores[i]!);
     }
     this.isSorted = false;
+    this.dropTail(enough);
     this.keepBestWhile((negated) => more(-negated, byId[this.ids[0]!]!));
     for (let i = 0; i < this.size; i++) this.scores[i] = byId[this.ids[i]!]!;
     this.rescored();
@@ -223,12 +257,15 @@ export class Candidates {
     return [...better, ...equal.slice(0, numBest - better.length)];
   }
 
-  /** The place at which the distribution function of softmax(scores) passes u, in the order they stand in. */
+  /**
+   * The place at which the distribution function of softmax(scores) passes u, in the order they stand in. Takes the
+   * total of weights that are filled, or fills them.
+   */
   placeAt(u: number, total = this.totalWeight()): number {
-    const { scores, size, maximum } = this;
+    const { weights, size } = this;
     let rest = u * total;
     for (let i = 0; i < size; i++) {
-      rest -= Math.exp(scores[i]! - maximum);
+      rest -= weights[i]!;
       if (rest < 0) return i;
     }
     // Rounding may leave a crumb after the last candidate; the best one has weight 1 for sure.
@@ -255,6 +292,18 @@ export class Candidates {
 }
 
 const all = () => true;
+
+/** Below so many candidates a heap of them all is as fast. */
+const WORTH_BUCKETS = 256;
+/** Steps of 1/32 nat below the best; the last one takes all the rest. */
+const NUM_BUCKETS = 1024;
+const BUCKETS_PER_NAT = 32;
+const buckets = new Float64Array(NUM_BUCKETS);
+
+function bucketOf(distance: number): number {
+  const bucket = distance * BUCKETS_PER_NAT;
+  return bucket < NUM_BUCKETS - 1 ? bucket | 0 : NUM_BUCKETS - 1;
+}
 
 function isBefore(score: number, id: number, otherScore: number, otherId: number): boolean {
   return score > otherScore || (score === otherScore && id < otherId);

@@ -63,7 +63,7 @@ export class Sampler {
     const total = shared.totalWeight();
     const place = shared.placeAt(draws.uniform(0), total);
     const token = shared.ids[place]!;
-    const probability = Math.exp(shared.scores[place]! - shared.maximum) / total;
+    const probability = shared.weights[place]! / total;
     observe?.(shared, token);
     if (this.#hasState) for (const stage of this.#stages) stage.accept?.(token, probability);
     return token;

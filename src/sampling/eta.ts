@@ -18,8 +18,9 @@ export const etaStage: StageKind<EtaSettings> = {
       keepsFirstMaximum: true,
       apply: (candidates) => {
         if (cutoff === 0) return;
-        const logEta = Math.min(logCutoff, logCutoff / 2 - candidates.entropy());
-        candidates.keepAtLeast(candidates.maximum + Math.log(candidates.totalWeight()) + logEta);
+        const total = candidates.totalWeight();
+        const logEta = Math.min(logCutoff, logCutoff / 2 - candidates.entropy(total));
+        candidates.keepAtLeast(candidates.maximum + Math.log(total) + logEta);
       },
     };
   },

@@ -22,6 +22,8 @@ export const topPStage: StageKind<TopPSettings> = {
         if (p >= 1) return;
         const { maximum } = candidates;
         const enough = p * candidates.totalWeight();
+        // The scan throws most of the vocabulary out before anything is sorted.
+        if (minKeep <= 1) candidates.dropTail(enough);
         let weight = 0;
         candidates.keepBestWhile((score, taken) => {
           if (weight >= enough && taken >= Math.max(1, minKeep)) return false;

@@ -26,7 +26,7 @@ export const typicalStage: StageKind<TypicalSettings> = {
         if (p >= 1) return;
         const { maximum } = candidates;
         const total = candidates.totalWeight();
-        const base = Math.log(total) - candidates.entropy();
+        const base = Math.log(total) - candidates.entropy(total);
         const enough = p * total;
         let weight = 0;
         let lastCost = -1;
@@ -39,6 +39,7 @@ export const typicalStage: StageKind<TypicalSettings> = {
             lastCost = cost;
             return true;
           },
+          enough,
         );
       },
     };

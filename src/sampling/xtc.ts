@@ -25,9 +25,9 @@ export const xtcStage: StageKind<XtcSettings> = {
       keepsFirstMaximum: isIdle,
       apply: (candidates, { draws }) => {
         if (isIdle || candidates.size < 2 || draws.uniform(lane) >= probability) return;
-        const { ids, scores, size, maximum } = candidates;
+        const { ids, scores, weights, size } = candidates;
         const least = threshold * candidates.totalWeight();
-        const isTop = (i: number) => Math.exp(scores[i]! - maximum) >= least;
+        const isTop = (i: number) => weights[i]! >= least;
         // The last of them in order of scores; of equal scores the highest id.
         let last = -1;
         let numTop = 0;
