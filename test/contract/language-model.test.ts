@@ -8,32 +8,29 @@ import { saveCheckpoint } from '../../src/model/checkpoint.node.ts';
 import { cpuDevice } from '../../src/runtime/index.node.ts';
 import { wasmDevice } from '../../src/runtime/index.web.ts';
 import { saveTokenizer } from '../../src/tokenizer/index.node.ts';
-import { chatMl, trainBpe } from '../../src/tokenizer/index.ts';
-import { tinyModel } from '../fixtures/models/random-model.ts';
+import { chatMl } from '../../src/tokenizer/index.ts';
+import { TINY_CASE, tinyChatModel } from '../fixtures/backends/tiny-gguf.ts';
 import { describeLanguageModel } from './language-model.contract.ts';
 
-const tokenizer = trainBpe(['the cat sat on the mat and the dog sat on the log '.repeat(4)], {
-  vocabSize: 280,
-});
-const tiny = () => tinyModel({ vocabSize: tokenizer.vocabSize, maxPositionEmbeddings: 128 });
+const { tokenizer, config, weights } = tinyChatModel({ eosTokenIds: [] });
+const tiny = () => ({ config, weights });
 const device = cpuDevice({ numThreads: 1 });
-const prompt = 'the cat sat';
 
 describeLanguageModel({
   name: 'compiled programs on the CPU',
-  prompt,
+  ...TINY_CASE,
   make: () => createLanguageModel({ ...tiny(), tokenizer, chatFormat: chatMl, device }),
 });
 
 describeLanguageModel({
   name: 'compiled programs without a chat format, a chunk and a batch of small size',
-  prompt,
+  ...TINY_CASE,
   make: () => createLanguageModel({ ...tiny(), tokenizer, device, chunkLength: 4, maxBatchSize: 2 }),
 });
 
 describeLanguageModel({
   name: 'compiled programs in WebAssembly',
-  prompt,
+  ...TINY_CASE,
   make: async () =>
     createLanguageModel({ ...tiny(), tokenizer, chatFormat: chatMl, device: await wasmDevice() }),
 });
@@ -48,7 +45,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 describeLanguageModel({
   name: 'a folder',
-  prompt,
+  ...TINY_CASE,
   options: { ignoreStopTokens: true },
   make: () => loadLanguageModel(join(folder, 'model'), { device, requireTokenizer: true }),
 });

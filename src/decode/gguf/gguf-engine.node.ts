@@ -36,7 +36,6 @@ export class GgufEngine {
   readonly #queue: GgufRun[] = [];
   readonly #freeSlots: LlamaContextSequence[];
   readonly #loops = new Set<Promise<void>>();
-  #numBusy = 0;
   #disposed = false;
 
   /** Of the model's `vocabSize` scores only the first `numIds` mean a token. */
@@ -56,7 +55,8 @@ export class GgufEngine {
       return;
     }
     this.#queue.push(...runs);
-    while (this.#freeSlots.length > 0 && this.#loops.size < this.#queue.length + this.#numBusy) {
+    // Serving takes its first run at once, so the queue shrinks with every slot.
+    while (this.#queue.length > 0 && this.#freeSlots.length > 0) {
       const loop = this.#serve(this.#freeSlots.pop()!);
       this.#loops.add(loop);
       void loop.then(() => this.#loops.delete(loop));
@@ -73,14 +73,12 @@ export class GgufEngine {
 
   async #serve(slot: LlamaContextSequence): Promise<void> {
     for (let run = this.#queue.shift(); run; run = this.#queue.shift()) {
-      this.#numBusy++;
       try {
         await slot.clearHistory();
         await this.#decode(slot, run);
       } catch (error) {
         run.sequence.fail(error);
       }
-      this.#numBusy--;
     }
     this.#freeSlots.push(slot);
   }

@@ -110,50 +110,37 @@ export class Endpoint {
 
 /** One request's signal, and why it ended. */
 export class RequestWatch {
-  readonly #controller = new AbortController();
-  readonly #signals: readonly AbortSignal[];
+  /** Fires with any of the signals given, and after too long a silence. */
+  readonly signal: AbortSignal;
+  readonly #silence = new AbortController();
   readonly #timeoutMs: number;
-  readonly #onAbort = () => this.#controller.abort();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #hasTimedOut = false;
 
   constructor(signals: readonly AbortSignal[], timeoutMs: number) {
-    this.#signals = signals;
+    this.signal = AbortSignal.any([...signals, this.#silence.signal]);
     this.#timeoutMs = timeoutMs;
-    for (const signal of signals) {
-      if (signal.aborted) this.#controller.abort();
-      else signal.addEventListener('abort', this.#onAbort);
-    }
   }
 
   /** It was ended from this side; whoever reads need not go on. */
   get hasEnded(): boolean {
-    return this.#controller.signal.aborted;
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.signal.aborted;
   }
 
   /** The endpoint was heard of: the silence begins anew. */
   restart(): AbortSignal {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#hasTimedOut = true;
-      this.#controller.abort();
-    }, this.#timeoutMs);
+    this.#timer = setTimeout(() => this.#silence.abort(), this.#timeoutMs);
     return this.signal;
   }
 
   /** Must be called once the request is over. */
   stop(): void {
     clearTimeout(this.#timer);
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
   }
 
   async sleep(ms: number): Promise<void> {
     clearTimeout(this.#timer);
-    const { signal } = this.#controller;
+    const { signal } = this;
     if (signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
@@ -169,7 +156,7 @@ export class RequestWatch {
   /** What a failed request means to the caller. */
   failure(error: unknown, what: string): PlinthError {
     if (error instanceof PlinthError) return error;
-    if (this.#hasTimedOut) {
+    if (this.#silence.signal.aborted) {
       return new LimitError(
         `${what} was silent for ${this.#timeoutMs} ms (timeoutMs). Raise it if the model is slow.`,
       );
