@@ -15,6 +15,7 @@ import {
   type GenerationFlag,
   type GenerationFlags,
   GROUP_HEADINGS,
+  helpOf,
 } from './generate/generation-flags.ts';
 import { findModel } from './model-folder.ts';
 import { positiveInteger } from './option-values.ts';
@@ -34,11 +35,13 @@ const DEFAULT_CONTRASTIVE_TOP_K = 4;
 
 /** @param left groups of flags that the command does not have */
 export function addGenerationOptions(command: Command, left: readonly FlagGroup[] = []): Command {
-  for (const { group, name, value, help, parse, isRepeatable } of ALL) {
+  for (const flag of ALL) {
+    const { group, name, value, parse, isRepeatable } = flag;
     if (left.includes(group)) continue;
-    const option = new Option(value === undefined ? `--${name}` : `--${name} ${value}`, help).helpGroup(
-      GROUP_HEADINGS[group],
-    );
+    const option = new Option(
+      value === undefined ? `--${name}` : `--${name} ${value}`,
+      helpOf(flag),
+    ).helpGroup(GROUP_HEADINGS[group]);
     if (value !== undefined) {
       option.argParser((text: string, before: unknown) => parse(text, isRepeatable ? before : undefined));
     }
@@ -72,7 +75,7 @@ export function addModelOptions(command: Command): Command {
     )
     .option(
       '--determinism <mode>',
-      'strict: the same bits in every batch; fast: up to rounding (default: fast)',
+      'strict: to the bit the same, whatever else runs; fast: up to rounding (default: strict)',
       oneOf('strict', 'fast'),
     );
   return addDeviceOptions(command);
@@ -104,7 +107,7 @@ export const hasSampling = (options: GenerateOptions) =>
 export function hasChance({ dialect, chain, search, ...options }: GenerateOptions): boolean {
   if (search) return false;
   const settings = Object.fromEntries(SAMPLING_SETTINGS.map((name) => [name, options[name]]));
-  return !(chain ?? chainOf(settings, dialect)).some(
+  return !(chain ?? chainOf(settings, dialect, { stopTokens: [] })).some(
     (stage) => stage.stage === 'temperature' && stage.temperature <= 0,
   );
 }
@@ -136,8 +139,35 @@ export function generateOptions(flags: GenerationFlags): GenerateOptions {
     };
     delete options.topK;
   }
+  if (!options.search && !options.chain) checkChain(given, options as GenerateOptions);
   return options as GenerateOptions;
 }
+
+/** The dialect refuses what it does not have or cannot take; the library's names of settings become flags. */
+function checkChain(given: readonly GenerationFlag[], { dialect, ...options }: GenerateOptions): void {
+  const settings = Object.fromEntries(SAMPLING_SETTINGS.map((name) => [name, options[name]]));
+  try {
+    chainOf(settings, dialect, { stopTokens: [] });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const asFlags = (text: string) =>
+      given
+        .filter(({ option, field }) => SAMPLING.has(option) && (field === undefined || isHead(option, field)))
+        .reduce(
+          (said, { name, option }) => said.replace(new RegExp(`(?<![-\\w])${option}(?!\\w)`), `--${name}`),
+          text,
+        );
+    throw usage(
+      asFlags(error.message)
+        .replace('as dialect', 'as --dialect')
+        .replace('the chain yourself', 'a --sampler'),
+    );
+  }
+}
+
+/** The flag that stands for a setting with several fields: the one that the others need. */
+const isHead = (option: string, field: string) =>
+  ALL.some((flag) => flag.option === option && flag.field === field && flag.needs === undefined);
 
 function refuseExcluded(given: readonly GenerationFlag[]): void {
   const isGiven = (name: string) => given.some((flag) => flag.name === name);

@@ -1,6 +1,10 @@
 /** Values that only flags of generation take, from their text. A bad one says what is expected. */
 import { InvalidArgumentError } from 'commander';
+import { ConfigError } from '../../core/errors.ts';
+import { parseSamplers, type SamplerChain } from '../../sampling/index.ts';
 import { wholeNumber } from '../option-values.ts';
+
+const MAX_LOGPROBS = 999;
 
 /** Any finite number. */
 export function anyNumber(text: string): number {
@@ -60,4 +64,20 @@ export function oneOf<const Value extends string | number>(...values: readonly V
     if (found === undefined) throw new InvalidArgumentError(`Expected one of ${values.join(', ')}.`);
     return found;
   };
+}
+
+/** How many likeliest tokens a place may be listed with. */
+export function numLogprobs(text: string): number {
+  const value = wholeNumber(text);
+  if (value > MAX_LOGPROBS) throw new InvalidArgumentError(`Expected at most ${MAX_LOGPROBS}.`);
+  return value;
+}
+
+export function samplers(text: string): SamplerChain {
+  try {
+    return parseSamplers(text);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }

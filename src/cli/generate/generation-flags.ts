@@ -4,9 +4,18 @@
  * chat and their errors come from.
  */
 import type { GenerateOptions } from '../../decode/language-model.ts';
-import { DIALECTS, type DialectName } from '../../sampling/index.ts';
+import { DIALECTS, type Dialect, type DialectName, type SamplingSettings } from '../../sampling/index.ts';
 import { collect, notNegative, positiveInteger, share, tokenIds, wholeNumber } from '../option-values.ts';
-import { aboveZero, anyNumber, logitBias, lookBack, oneOf, probability } from './flag-values.ts';
+import {
+  aboveZero,
+  anyNumber,
+  logitBias,
+  lookBack,
+  numLogprobs,
+  oneOf,
+  probability,
+  samplers,
+} from './flag-values.ts';
 
 export type FlagGroup = 'length' | 'sampling' | 'repetition' | 'tokens' | 'search' | 'log-probabilities';
 
@@ -134,7 +143,7 @@ export const GENERATION_FLAGS = [
     name: 'typical-p',
     group: 'sampling',
     value: '<number>',
-    help: 'draw among the tokens whose surprise is nearest to the expected, of probability P together',
+    help: 'draw among the most typical tokens that together have probability P',
     parse: share,
     option: 'typicalP',
   }),
@@ -166,7 +175,7 @@ export const GENERATION_FLAGS = [
     name: 'xtc',
     group: 'sampling',
     value: '<probability>',
-    help: 'so often, exclude top choices: of the tokens above the threshold all but the least probable',
+    help: 'so often, drop all top choices but the least probable of them',
     parse: probability,
     option: 'xtc',
     field: 'probability',
@@ -227,6 +236,14 @@ export const GENERATION_FLAGS = [
     option: 'dialect',
   }),
   flag({
+    name: 'sampler',
+    group: 'sampling',
+    value: '<stages>',
+    help: 'the whole chain instead, in this order: top-k=40,typical=0.9,temperature=0.8',
+    parse: samplers,
+    option: 'chain',
+  }),
+  flag({
     name: 'repetition-penalty',
     group: 'repetition',
     value: '<number>',
@@ -238,7 +255,7 @@ export const GENERATION_FLAGS = [
     name: 'presence-penalty',
     group: 'repetition',
     value: '<number>',
-    help: 'take this from the score of every token generated before',
+    help: 'take this from the score of every token seen before',
     parse: anyNumber,
     option: 'presencePenalty',
   }),
@@ -246,7 +263,7 @@ export const GENERATION_FLAGS = [
     name: 'frequency-penalty',
     group: 'repetition',
     value: '<number>',
-    help: 'the same, times how often it was generated',
+    help: 'the same, times how often it was seen',
     parse: anyNumber,
     option: 'frequencyPenalty',
   }),
@@ -282,7 +299,7 @@ export const GENERATION_FLAGS = [
     group: 'repetition',
     value: '<number>',
     help: 'repetitions up to so many tokens are free (default: 2)',
-    parse: positiveInteger,
+    parse: wholeNumber,
     option: 'dry',
     field: 'allowedLength',
     needs: 'dry',
@@ -364,7 +381,7 @@ export const GENERATION_FLAGS = [
     name: 'contrastive-alpha',
     group: 'search',
     value: '<number>',
-    help: 'of the --top-k likeliest tokens (default: 4) the one least like what stands before, so strongly',
+    help: 'of the --top-k likeliest tokens (default: 4) the one least like the text before it',
     parse: probability,
     option: 'search',
     field: 'alpha',
@@ -374,7 +391,7 @@ export const GENERATION_FLAGS = [
     group: 'log-probabilities',
     value: '<number>',
     help: 'with --json: log-probability of each token and of so many likeliest ones',
-    parse: wholeNumber,
+    parse: numLogprobs,
     option: 'logprobs',
   }),
   flag({
@@ -390,7 +407,7 @@ export const GENERATION_FLAGS = [
     group: 'log-probabilities',
     value: '<number>',
     help: "with --json: the same for the prompt's own tokens",
-    parse: wholeNumber,
+    parse: numLogprobs,
     option: 'promptLogprobs',
   }),
 ] as const;
@@ -412,3 +429,11 @@ export function fieldOf(name: string): keyof GenerationFlags {
 
 export const flagNamed = (name: string): GenerationFlag | undefined =>
   (GENERATION_FLAGS as readonly unknown[] as readonly GenerationFlag[]).find((one) => one.name === name);
+
+/** What help says of a flag: its own text, and the dialects that have it where the default one has not. */
+export function helpOf({ help, option }: GenerationFlag): string {
+  const setting = option as keyof SamplingSettings;
+  const owners = Object.entries<Dialect>(DIALECTS).filter(([, { settings }]) => settings.includes(setting));
+  if (owners.length === 0 || owners.some(([name]) => name === 'hf')) return help;
+  return `${help} [--dialect ${owners.map(([name]) => name).join(' or ')}]`;
+}
