@@ -33,6 +33,9 @@ const LLAMA_CPP_ENDS = [
   '<|end_of_text|>',
 ];
 
+/** Names of pre-tokenizers with which llama.cpp decodes " ." as "."; no other name has the same pattern without that. */
+const CLEANS_SPACES = new Set(['llama-bpe']);
+
 export interface GgufTokenizerInput {
   readonly tokenizer: Tokenizer;
   readonly tokenizerConfig: TokenizerConfig;
@@ -118,6 +121,11 @@ function preOf(tokenizer: BpeTokenizer, notes: string[]): string {
   if (stray) {
     throw new ConfigError(
       `The token ${JSON.stringify(stray.content)} swallows white space beside it (lstrip, rstrip), which a GGUF file cannot say.`,
+    );
+  }
+  if (CLEANS_SPACES.has(preTokenizer.llamaCppPre)) {
+    notes.push(
+      `With this pre-tokenizer ("${preTokenizer.llamaCppPre}") llama.cpp takes the space before punctuation away when it writes tokens as text; the tokens are the same.`,
     );
   }
   if (tokenizer.ignoreMerges !== preTokenizer.ignoreMerges) requireReachableTokens(tokenizer);
