@@ -57,15 +57,29 @@ export class Sampler {
     promptLength?: number,
     observe?: DrawObserver,
   ): number {
+    return this.#sample(
+      logits,
+      { draws, history, ...(promptLength !== undefined && { promptLength }) },
+      true,
+      observe,
+    );
+  }
+
+  /** The token that `sample` would give now. Changes no state, so that it may be asked for guesses ahead. */
+  peek(logits: ArrayLike<number>, place: SamplingPlace): number {
+    return this.#sample(logits, place, false);
+  }
+
+  #sample(logits: ArrayLike<number>, place: SamplingPlace, moves: boolean, observe?: DrawObserver): number {
     // Where the first maximum is certain, no stage ever leaves anything else and no state matters.
     if (this.isGreedy && !observe) return firstMaximum(logits);
-    this.run(shared, logits, { draws, history, ...(promptLength !== undefined && { promptLength }) });
+    this.run(shared, logits, place);
     const total = shared.totalWeight();
-    const place = shared.placeAt(draws.uniform(0), total);
-    const token = shared.ids[place]!;
-    const probability = shared.weights[place]! / total;
+    const at = shared.placeAt(place.draws.uniform(0), total);
+    const token = shared.ids[at]!;
+    const probability = shared.weights[at]! / total;
     observe?.(shared, token);
-    if (this.#hasState) for (const stage of this.#stages) stage.accept?.(token, probability);
+    if (moves && this.#hasState) for (const stage of this.#stages) stage.accept?.(token, probability);
     return token;
   }
 

@@ -71,14 +71,14 @@ export const minTokensStage: StageKind<MinTokensSettings> = {
   create({ count, stopTokens }) {
     checkSetting('min-tokens', 'count', count, { least: 0, whole: true });
     checkTokens('min-tokens', 'stopTokens', stopTokens);
-    const { mask, largestId } = maskOf(stopTokens);
+    // A stop token beyond the vocabulary cannot come up, so it needs no holding back.
+    const { mask } = maskOf(stopTokens);
     const isIdle = count === 0 || stopTokens.length === 0;
     return {
       keepsFirstMaximum: isIdle,
       mayRefuse: !isIdle,
       apply: (candidates, context) => {
         if (isIdle || numGenerated('min-tokens', context) >= count) return;
-        checkVocabulary('min-tokens', largestId, context.vocabSize);
         if (candidates.keepMasked(mask, 0) === 0) refuseNoneLeft('min-tokens', candidates.size);
       },
     };

@@ -196,6 +196,17 @@ describe('mirostat', () => {
     expect([size(a), size(b)]).toEqual([1, 2]);
   });
 
+  it('guesses ahead without moving', () => {
+    const logits = ln([0.1, 0.2, 0.3, 0.4]);
+    const sampler = new Sampler([{ stage: 'mirostat', version: 2, tau: 1, eta: 1 }]);
+    const draws = { uniform: () => 0 };
+    for (let i = 0; i < 3; i++) expect(sampler.peek(logits, { draws })).toBe(2);
+    for (const token of [2, 2, 3]) {
+      expect(sampler.peek(logits, { draws })).toBe(token);
+      expect(sampler.sample(logits, draws)).toBe(token);
+    }
+  });
+
   it('leaves the best alone when all are too surprising, and copes with equal scores', () => {
     const flat = new Array<number>(8).fill(0);
     expect(idsOf(left(flat, [{ stage: 'mirostat', version: 2, tau: 1 }]))).toEqual([0]);
@@ -256,6 +267,8 @@ describe('stages that rule out tokens', () => {
     expect(ids([1, 1, 1], 2)).toEqual([1, 2]);
     expect(ids([1, 1, 1], 1)).toEqual([0, 1, 2]);
     expect(() => left(logits, chain, { history: [1] })).toThrow(/promptLength is not given/);
+    const beyond: SamplerChain = [{ stage: 'min-tokens', count: 2, stopTokens: [0, 9] }];
+    expect(idsOf(left(logits, beyond))).toEqual([1, 2]);
   });
 
   it.each<[string, StageSettings]>([
@@ -276,7 +289,6 @@ describe('stages that rule out tokens', () => {
   it.each<StageSettings>([
     { stage: 'allowed-tokens', tokens: [0, 4] },
     { stage: 'banned-tokens', tokens: [4] },
-    { stage: 'min-tokens', count: 1, stopTokens: [4] },
     { stage: 'logit-bias', bias: { 4: 1 } },
   ])('and $stage refuse tokens that the vocabulary does not have', (stage) => {
     expect(() => left(logits, [stage])).toThrow(/token 4 is not in the vocabulary of 4 tokens/);
