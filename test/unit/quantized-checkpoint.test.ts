@@ -343,7 +343,11 @@ describe('quantization_config', () => {
 
 describe('a quantised model', () => {
   it('scores tokens as its dequantised form does, and near the float model', async () => {
-    const { config, weights } = model({ tieWordEmbeddings: true, intermediateSize: 64, initializerRange: 0.1 });
+    const { config, weights } = model({
+      tieWordEmbeddings: true,
+      intermediateSize: 64,
+      initializerRange: 0.1,
+    });
     const ids = t.constant(Int32Array.from([5, 90, 17, 3, 44, 60]), [1, 6], 'int32');
     const positions = t.constant(BigInt64Array.from([0, 1, 2, 3, 4, 5], BigInt), [1, 6], 'int64');
     const scores = async (
