@@ -3,7 +3,7 @@
  * never reaches the terminal. Without a terminal on stdin every line is one message; with JSON every line gives
  * exactly one line of JSON.
  */
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { messageOf, PlinthError } from '../core/errors.ts';
 import type { LanguageModel } from '../decode/language-model.ts';
 import { type CommandResult, runCommand } from './chat-commands.ts';
@@ -19,8 +19,8 @@ import type { ChatSettings } from './chat-settings.ts';
 import { EXIT_ERROR, EXIT_STOPPED } from './exit-codes.ts';
 import { completionJson } from './generate/completion-json.ts';
 import { markedText, probabilityTable, widthOf } from './generate/probability-view.ts';
-import { type ModelFlags, openModel } from './generation-options.ts';
-import { answersSingleQuestions, findModel } from './model-folder.ts';
+import { type ModelFlags, modelFolder, openModel } from './generation-options.ts';
+import { answersSingleQuestions } from './model-folder.ts';
 import { groupedDigits } from './terminal/grouped-digits.ts';
 import { type Style, styleFor, uncolored } from './terminal/style.ts';
 import { colourDepth } from './terminal/token-colours.ts';
@@ -45,21 +45,24 @@ export interface ChatStreams {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** Talks with the model that a folder, a run or a name means, until the user leaves or stdin ends. */
-export async function chatWithFolder(folder: string, chat: ChatOptions = {}): Promise<void> {
+/** Talks with what `--model` may name, until the user leaves or stdin ends. */
+export async function chatWithFolder(name: string, chat: ChatOptions = {}): Promise<void> {
   const { settings, asJson, useColour, keepLines, check, ...flags } = chat;
-  const model = await openModel({ ...flags, model: folder }, { requireTokenizer: true });
+  const folder = await modelFolder(name);
+  const model = await openModel({ ...flags, model: folder ?? name }, { requireTokenizer: true });
   try {
     check?.(model);
-    const isSingle = answersSingleQuestions(await findModel(folder));
+    const isSingle = folder !== undefined && answersSingleQuestions(folder);
     const session = new ChatSession(model, { history: !isSingle, ...settings });
-    const name =
-      basename(folder) === 'model' ? basename(folder.slice(0, -'/model'.length)) : basename(folder);
-    await talk(session, { name, asJson, useColour, keepLines });
+    await talk(session, { name: shownName(folder ?? name), asJson, useColour, keepLines });
   } finally {
     await model.dispose();
   }
 }
+
+/** A run's model is known by the run's name. */
+const shownName = (place: string) =>
+  basename(place) === 'model' ? basename(dirname(place)) : basename(place);
 
 export interface TalkOptions extends Pick<ChatOptions, 'asJson' | 'useColour' | 'keepLines'> {
   /** Of the model, as it is greeted with. */

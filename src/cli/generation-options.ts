@@ -10,7 +10,6 @@ import { oneOf } from './generate/flag-values.ts';
 import {
   type FlagGroup,
   fieldOf,
-  flagNamed,
   GENERATION_FLAGS,
   type GenerationFlag,
   type GenerationFlags,
@@ -67,7 +66,10 @@ export interface ModelFlags extends DeviceFlags {
 
 export function addModelOptions(command: Command): Command {
   command
-    .requiredOption('--model <folder>', "a model's folder, a run's folder or a run's name")
+    .requiredOption(
+      '--model <folder>',
+      "a model's folder, a run's folder or name, a .gguf file, or http(s)://host/v1#name",
+    )
     .option('--quantize <bits>', 'hold the weights in 8 or 4 bits', oneOf(8, 4))
     .option(
       '--draft <model>',
@@ -81,12 +83,22 @@ export function addModelOptions(command: Command): Command {
   return addDeviceOptions(command);
 }
 
+/** A GGUF file or an endpoint, which `openLanguageModel` takes as it is; anything else means a folder. */
+const OTHER_MODEL = { gguf: /\.gguf$/i, endpoint: /^https?:\/\//i };
+
+/** The folder that `--model` means; undefined for a GGUF file or an endpoint. Throws DataError as `findModel` does. */
+export async function modelFolder(model: string): Promise<string | undefined> {
+  return OTHER_MODEL.gguf.test(model) || OTHER_MODEL.endpoint.test(model) ? undefined : findModel(model);
+}
+
 /** Opens what `--model` names, as the other flags ask. Throws DataError that says which models there are. */
 export async function openModel(
-  { model, draft, quantize, determinism, ...device }: ModelFlags,
+  flags: ModelFlags,
   { requireTokenizer }: { readonly requireTokenizer: boolean },
 ): Promise<LanguageModel> {
-  const folder = await findModel(model);
+  const { model, draft, quantize, determinism, ...device } = flags;
+  const folder = await modelFolder(model);
+  if (folder === undefined) return openOther(flags);
   const draftFolder = draft === undefined ? undefined : await findModel(draft);
   const { loadLanguageModel } = await import('../decode/load-model.node.ts');
   const options = {
@@ -97,6 +109,19 @@ export async function openModel(
     ...(determinism !== undefined && { determinism }),
   };
   return loadLanguageModel(folder, options);
+}
+
+async function openOther({ model, threads, ...flags }: ModelFlags): Promise<LanguageModel> {
+  const isGguf = !OTHER_MODEL.endpoint.test(model);
+  const idle = (['quantize', 'draft', 'determinism', 'device'] as const).find(
+    (name) => flags[name] !== undefined,
+  );
+  if (idle !== undefined || (!isGguf && threads !== undefined)) {
+    const what = isGguf ? 'a GGUF file, which llama.cpp runs' : 'an endpoint, which runs elsewhere';
+    throw usage(`--${idle ?? 'threads'} has no effect on ${what}; leave it out.`);
+  }
+  const { openLanguageModel } = await import('../decode/open-model.node.ts');
+  return openLanguageModel(model, threads === undefined ? {} : { gguf: { numThreads: threads } });
 }
 
 /** Some option of sampling is given. */
@@ -213,8 +238,6 @@ export function refuseUnsupported(flags: GenerationFlags, { capabilities }: Lang
     );
   }
 }
-
-export { flagNamed };
 
 const usage = (message: string) => new PlinthError('usage', message);
 

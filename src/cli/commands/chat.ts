@@ -9,7 +9,6 @@ import {
   type ModelFlags,
   refuseUnsupported,
 } from '../generation-options.ts';
-import { findModel } from '../model-folder.ts';
 
 interface ChatFlags extends GenerationFlags, ModelFlags {
   system?: string;
@@ -80,9 +79,8 @@ async function chat(flags: ChatFlags): Promise<void> {
   ) as GenerationFlags;
   // Faults of the flags are wrong usage, before a model is opened.
   generateOptions(generation);
-  const folder = await findModel(model);
   const { chatWithFolder } = await import('../chat-terminal.ts');
-  await chatWithFolder(folder, {
+  await chatWithFolder(model, {
     quantize,
     draft,
     determinism,
