@@ -108,7 +108,9 @@ describe('a conversation', () => {
   });
 
   test('generates with the settings of the moment', async () => {
-    const { chat, ask, calls } = session({ flags: { temperature: 0.7, dialect: 'llamacpp', dry: 0.8, dryBase: 2 } });
+    const { chat, ask, calls } = session({
+      flags: { temperature: 0.7, dialect: 'llamacpp', dry: 0.8, dryBase: 2 },
+    });
     await ask('a');
     chat.settings = { ...chat.settings, flags: { topK: 5 }, probabilities: true };
     await ask('b');
