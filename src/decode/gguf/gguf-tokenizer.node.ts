@@ -29,6 +29,11 @@ const UNUSED = 5;
 
 /** Token names of a file, checked: llama.cpp ends the process when one stands there twice. */
 export function vocabularyNames({ model, tokens }: GgufVocabulary): readonly string[] {
+  if (model === undefined) {
+    throw new FormatError(
+      'The file names no tokenizer (tokenizer.ggml.model): its header is cut or incomplete. Was it downloaded in full?',
+    );
+  }
   if (model !== 'gpt2') {
     throw new ConfigError(
       `The file's tokenizer is ${JSON.stringify(model)} (tokenizer.ggml.model); expected "gpt2", which is ` +

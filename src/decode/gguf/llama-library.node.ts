@@ -56,7 +56,9 @@ async function importLibrary(): Promise<LlamaLibrary> {
   try {
     return await import('node-llama-cpp');
   } catch (error) {
-    if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') {
+    const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
+    // Module loaders of tools wrap the error.
+    if (![code, cause?.code].includes('ERR_MODULE_NOT_FOUND')) {
       throw new PlinthError('runtime', `node-llama-cpp does not load: ${(error as Error).message}`, {
         cause: error,
       });
