@@ -44,11 +44,15 @@ export interface DecoderOutput {
   readonly hidden?: Float32Array;
 }
 
-type Form = 'step' | 'read';
+/** `step-alone` is `step` on one thread, for a few rows of a small model: waiting for a second costs more. */
+type Form = 'step' | 'step-alone' | 'read';
 
 const FIRST_TABLE_POSITIONS = 512;
 /** An ONNX file is a protocol buffer, of less than 2 GiB. */
 const MAX_CONSTANT_BYTES = 1.9e9;
+/** Up to this size, and for at most so many rows, one thread is faster than several. */
+const ALONE_BYTES = 16 * 2 ** 20;
+const ALONE_ROWS = 8;
 /** From this size on the program that reads prompts borrows the weights instead of having its own copy. */
 const MAX_COPIED_BYTES = 256 * 2 ** 20;
 
@@ -60,6 +64,8 @@ export class Decoder {
   readonly #programs = new Map<Form, Promise<Executable>>();
   /** Weights that programs take as inputs, by form. */
   readonly #fed = new Map<Form, Record<string, DeviceTensor>>();
+  readonly #isSmall: boolean;
+  #floatBytes = 0;
   #tables: Record<string, DeviceTensor> = {};
   #tablePositions = 0;
 
@@ -78,11 +84,18 @@ export class Decoder {
     this.determinism = determinism;
     this.#device = device;
     this.#weights = weights;
+    let sizeBytes = 0;
+    for (const weight of weights.values()) {
+      sizeBytes += weight.data.byteLength;
+      if (!isQuantized(weight)) this.#floatBytes += weight.data.byteLength;
+    }
+    this.#isSmall = device.target === 'cpu' && device.numThreads > 1 && sizeBytes <= ALONE_BYTES;
   }
 
   /** One new token for every row. The results are the caller's own and stay valid. */
   step(batch: DecoderInput): Promise<DecoderOutput> {
-    return this.#run('step', batch, {});
+    const alone = this.#isSmall && batch.numRows <= ALONE_ROWS;
+    return this.#run(alone ? 'step-alone' : 'step', batch, {});
   }
 
   /** New tokens that see each other and the cache. */
@@ -163,11 +176,9 @@ export class Decoder {
    * same way whatever the number of rows. Otherwise they are fed: borrowed in host memory, uploaded once to a GPU.
    */
   async #compile(form: Form): Promise<Executable> {
-    let floatBytes = 0;
-    for (const weight of this.#weights.values())
-      if (!isQuantized(weight)) floatBytes += weight.data.byteLength;
-    const copies = form === 'step' || this.#device.target === 'wasm' || floatBytes <= MAX_COPIED_BYTES;
-    const asConstants = this.#device.target !== 'webgpu' && copies && floatBytes <= MAX_CONSTANT_BYTES;
+    const { target, numThreads } = this.#device;
+    const copies = form !== 'read' || target === 'wasm' || this.#floatBytes <= MAX_COPIED_BYTES;
+    const asConstants = target !== 'webgpu' && copies && this.#floatBytes <= MAX_CONSTANT_BYTES;
     const parameters: Record<string, ModelParameter> = {};
     const fed: Record<string, HostArray> = {};
     for (const { name } of parameterSpecs(this.config)) {
@@ -181,6 +192,10 @@ export class Decoder {
     }
     this.#fed.set(form, await this.#device.upload(fed));
     const strict = this.determinism === 'strict';
-    return this.#device.compile(decoderGraph(parameters, this.config, { form, strict }));
+    const graph = decoderGraph(parameters, this.config, { form: form === 'read' ? 'read' : 'step', strict });
+    // Attention has a product for each key head of each row. Where there are at least as many as threads, no product
+    // is shared out among threads, and how one is cut does not depend on how many there are.
+    const most = strict ? Math.min(numThreads, this.config.numKvHeads) : numThreads;
+    return this.#device.compile(graph, { numThreads: form === 'step-alone' ? 1 : most });
   }
 }

@@ -359,12 +359,20 @@ function attendCached(
   return reshape(isPaired ? slice(weighted, 2, 0, 1) : weighted, [batch, K * G, length, C]);
 }
 
-/** The product of each query with its own token's key, [B, K, R, 1], one by one, so that all are computed alike. */
+/**
+ * The product of each query with its own token's key, [B, K, R, 1]: for each token one product of the G queries with
+ * one key, so that kernels compute it alike whether a run has one token or many.
+ */
 function ownProducts(queryBKRC: Tensor, keyBKTC: Tensor, shape: AttentionShape): Tensor {
   const { batch, length, K, G, C } = shape;
-  const query = reshape(queryBKRC, [batch, K, G, length, 1, C]);
-  const key = reshape(keyBKTC, [batch, K, 1, length, 1, C]);
-  return reshape(matmul(query, key, { transposeB: true }), [batch, K, queryBKRC.shape[2]!, 1]);
+  const R = queryBKRC.shape[2]!;
+  const byToken = (x: Tensor) => (G === 1 || length === 1 ? x : transpose(x, [0, 1, 3, 2, 4]));
+  const query =
+    G === 1 || length === 1
+      ? reshape(queryBKRC, [batch, K, length, G, C])
+      : byToken(reshape(queryBKRC, [batch, K, G, length, C]));
+  const key = reshape(keyBKTC, [batch, K, length, 1, C]);
+  return reshape(byToken(matmul(query, key, { transposeB: true })), [batch, K, R, 1]);
 }
 
 /** Weights [B, K, R, 1] of the tokens themselves times their values, [B, K, R, C]. */

@@ -34,6 +34,8 @@ export interface ExecutableOptions {
    * beside what the first run allocated), at a few per cent of speed.
    */
   lowMemory?: boolean;
+  /** Threads of a run, at most the device's. Default: the device's. Only devices of Node honour it. */
+  numThreads?: number;
   /** Record a profile of operators; read it with `endProfiling()`. */
   profile?: boolean;
 }

@@ -65,11 +65,12 @@ export function ortDevice(backend: OrtBackend): Device {
     target: backend.target,
     numThreads: backend.numThreads,
     load: (program, options = {}) => load(backend, transfer, program, options),
-    compile: (outputs, { keepOnDevice, profile, lowMemory, ...options } = {}) =>
+    compile: (outputs, { keepOnDevice, profile, lowMemory, numThreads, ...options } = {}) =>
       load(backend, transfer, compile(outputs, { ...options, target: backend.target }), {
         ...(keepOnDevice && { keepOnDevice }),
         ...(profile && { profile }),
         ...(lowMemory && { lowMemory }),
+        ...(numThreads !== undefined && { numThreads }),
       }),
     upload: (values) => upload(backend, transfer, values),
   };
@@ -107,6 +108,9 @@ async function load(
       ...(backend.strict && { session: { disable_cpu_ep_fallback: '1' } }),
     },
     ...(options.lowMemory && { enableMemPattern: false }),
+    ...(options.numThreads !== undefined && {
+      intraOpNumThreads: Math.max(1, Math.min(options.numThreads, backend.numThreads)),
+    }),
     ...(options.profile && backend.profileOptions?.()),
     ...(kept.length > 0 && {
       preferredOutputLocation: Object.fromEntries(
