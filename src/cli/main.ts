@@ -6,9 +6,11 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../core/package-root.node.ts';
 import { chatCommand } from './commands/chat.ts';
 import { dataCommand } from './commands/data.ts';
+import { exportCommand } from './commands/export.ts';
 import { generateCommand } from './commands/generate.ts';
 import { newCommand } from './commands/new.ts';
 import { planCommand } from './commands/plan.ts';
+import { quantizeCommand } from './commands/quantize.ts';
 import { runCommand } from './commands/run.ts';
 import { scaleCommand } from './commands/scale.ts';
 import { sftCommand } from './commands/sft.ts';
@@ -50,6 +52,8 @@ export async function main(
     sftCommand(),
     generateCommand(),
     chatCommand(),
+    quantizeCommand(),
+    exportCommand(),
     tokenizerCommand(),
     scaleCommand(),
   ]) {

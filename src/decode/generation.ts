@@ -2,10 +2,17 @@
  * One answer being generated: chooses tokens from scores and turns them into text, until a stop token, a stop
  * string, the length or the caller ends it.
  */
-import { KeyedDraws, Sampler, type SamplerChain } from '../sampling/index.ts';
+import {
+  type Candidates,
+  KeyedDraws,
+  type Logprobs,
+  logprobs,
+  logprobsOf,
+  Sampler,
+  type SamplerChain,
+} from '../sampling/index.ts';
 import { TextStream, type Tokenizer } from '../tokenizer/index.ts';
 import type { Completion, CompletionChunk, FinishReason, PositionLogprobs } from './language-model.ts';
-import { positionLogprobs } from './logprobs.ts';
 import type { Sequence } from './sequence.ts';
 import { StopStrings } from './stop-strings.ts';
 
@@ -45,7 +52,6 @@ export class Generation implements Sequence {
   readonly #history: Int32Array;
   readonly #logprobs: PositionLogprobs[] = [];
   readonly #promptLogprobs: PositionLogprobs[] = [];
-  #guesser: Sampler | undefined;
   #numTokens = 0;
   #textSoFar = '';
   #numInChunks = 0;
@@ -85,14 +91,21 @@ export class Generation implements Sequence {
     const usable = this.#usable(logits);
     const length = this.prompt.length + this.#numTokens;
     const history = this.#history.subarray(0, length);
-    const token = this.#sampler.sample(usable, this.#draws.at(this.#numTokens), history);
+    const { logprobs: count, logprobsMode } = this.#settings;
+    let scored: Logprobs | undefined;
+    const observe =
+      count === undefined || logprobsMode === 'raw'
+        ? undefined
+        : (left: Candidates, drawn: number) => {
+            scored = logprobsOf(left, drawn, count);
+          };
+    const draws = this.#draws.at(this.#numTokens);
+    const token = this.#sampler.sample(usable, draws, history, this.prompt.length, observe);
     if (this.#settings.stopTokens.has(token)) {
       this.#finish('stop', token);
       return undefined;
     }
-    if (this.#settings.logprobs !== undefined) {
-      this.#logprobs.push(positionLogprobs(usable, token, this.#settings.logprobs));
-    }
+    if (count !== undefined) this.#logprobs.push(scored ?? logprobs(usable, token, count));
     this.#history[length] = token;
     this.#numTokens++;
     if (this.#text) this.#give(this.#stop.push(this.#text.push(token)));
@@ -109,9 +122,7 @@ export class Generation implements Sequence {
 
   readPlace(logits: Float32Array): void {
     const token = this.prompt[this.#promptLogprobs.length + 1]!;
-    this.#promptLogprobs.push(
-      positionLogprobs(this.#usable(logits), token, this.#settings.promptLogprobs ?? 0),
-    );
+    this.#promptLogprobs.push(logprobs(this.#usable(logits), token, this.#settings.promptLogprobs ?? 0));
   }
 
   /** Guesses with the draws and settings that the real choice will have. */
@@ -120,12 +131,8 @@ export class Generation implements Sequence {
     // Room beyond the tokens so far is overwritten when they are really chosen.
     this.#history.set(proposed, length);
     const history = this.#history.subarray(0, length + proposed.length);
-    this.#guesser ??= new Sampler(this.#settings.chain);
-    return this.#guesser.sample(
-      this.#usable(logits),
-      this.#draws.at(this.#numTokens + proposed.length),
-      history,
-    );
+    const draws = this.#draws.at(this.#numTokens + proposed.length);
+    return this.#sampler.peek(this.#usable(logits), { draws, history, promptLength: this.prompt.length });
   }
 
   #usable(logits: Float32Array): Float32Array {

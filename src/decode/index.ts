@@ -1,5 +1,6 @@
 /** Decoding: language models that answer. Browser-safe; `index.node.ts` adds loading from a folder. */
-export type { EngineLimits } from './engine.ts';
+export type { Determinism } from './decoder.ts';
+export type { EngineLimits, EngineUse } from './engine.ts';
 export type {
   Completion,
   CompletionChunk,
@@ -10,6 +11,11 @@ export type {
   LanguageModelCapabilities,
   PositionLogprobs,
   Prompt,
-  TokenLogprob,
+  SearchMethod,
 } from './language-model.ts';
-export { type CreateLanguageModelOptions, createLanguageModel } from './onnx-language-model.ts';
+export {
+  type CreateLanguageModelOptions,
+  createLanguageModel,
+  type DraftModel,
+  OnnxLanguageModel,
+} from './onnx-language-model.ts';

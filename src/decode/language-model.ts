@@ -2,7 +2,13 @@
  * What a language model is for everything above it: text or token ids in, text and tokens out. Backends
  * differ in what they can do; `capabilities` says so, and an option that a backend cannot honour is refused.
  */
-import type { DialectName, SamplerChain, SamplingSettings } from '../sampling/index.ts';
+import type {
+  DialectName,
+  Logprobs,
+  SamplerChain,
+  SamplingSettings,
+  TokenLogprob,
+} from '../sampling/index.ts';
 import type { ChatFormat, ChatMessage, Tokenizer } from '../tokenizer/index.ts';
 
 /** A text to continue (ordinary text: names of control tokens in it stay text), token ids, or a chat to answer. */
@@ -51,15 +57,9 @@ export type SearchMethod =
     }
   | { readonly method: 'contrastive'; readonly topK: number; readonly alpha: number };
 
-/** In nats, under the model's own distribution: before temperature and every other stage. */
-export interface TokenLogprob {
-  readonly token: number;
-  readonly logprob: number;
-}
-
-export interface PositionLogprobs extends TokenLogprob {
-  readonly top: readonly TokenLogprob[];
-}
+/** In nats. Of the token at a place and of the best ones there; `logprobsMode` says of which distribution. */
+export type PositionLogprobs = Logprobs;
+export type { TokenLogprob };
 
 export type FinishReason = 'stop' | 'length' | 'cancelled';
 

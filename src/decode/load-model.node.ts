@@ -2,17 +2,34 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadCheckpoint, stopTokenIds } from '../model/checkpoint.node.ts';
+import { quantizeWeights } from '../model/quantize/quantize-weights.ts';
+import type { MixedWeights } from '../model/quantized.ts';
 import type { Device } from '../runtime/device.ts';
 import { cpuDevice } from '../runtime/index.node.ts';
+import type { QuantizedBits } from '../tensor/index.ts';
 import { loadTokenizer } from '../tokenizer/index.node.ts';
 import { chatFormatOf } from '../tokenizer/index.ts';
-import type { EngineLimits } from './engine.ts';
-import type { LanguageModel } from './language-model.ts';
-import { createLanguageModel } from './onnx-language-model.ts';
+import {
+  type CreateLanguageModelOptions,
+  createLanguageModel,
+  type DraftModel,
+  type OnnxLanguageModel,
+} from './onnx-language-model.ts';
 
-export interface LoadLanguageModelOptions extends Partial<EngineLimits> {
+type Passed = Omit<
+  CreateLanguageModelOptions,
+  'config' | 'weights' | 'tokenizer' | 'chatFormat' | 'stopTokens' | 'device' | 'draft'
+>;
+
+export interface LoadLanguageModelOptions extends Passed {
   /** Default: the machine's CPU. */
   readonly device?: Device;
+  /** Round the matrices to 8 or 4 bits after loading. Default: as the folder has them. */
+  readonly quantize?: QuantizedBits;
+  /** Folder of a small model with the same vocabulary that guesses ahead; answers stay the same. */
+  readonly draft?: string;
+  /** Tokens that the draft model guesses ahead at most. */
+  readonly draftTokens?: number;
   /** Fail when the folder has no tokenizer.json. Default false: the model then takes and gives token ids. */
   readonly requireTokenizer?: boolean;
 }
@@ -24,9 +41,10 @@ export interface LoadLanguageModelOptions extends Partial<EngineLimits> {
  */
 export async function loadLanguageModel(
   dir: string,
-  { device = cpuDevice(), requireTokenizer = false, ...limits }: LoadLanguageModelOptions = {},
-): Promise<LanguageModel> {
-  const { config, weights, rawGenerationConfig } = await loadCheckpoint(dir);
+  options: LoadLanguageModelOptions = {},
+): Promise<OnnxLanguageModel> {
+  const { device = cpuDevice(), requireTokenizer = false, quantize, draft, draftTokens, ...more } = options;
+  const { config, weights, rawGenerationConfig } = await loadWeights(dir, quantize);
   const loaded =
     requireTokenizer || (await isPresent(join(dir, 'tokenizer.json'))) ? await loadTokenizer(dir) : undefined;
   const stopTokens = stopTokenIds(config, rawGenerationConfig);
@@ -43,8 +61,25 @@ export async function loadLanguageModel(
     }),
     stopTokens,
     device,
-    ...limits,
+    ...(draft !== undefined && { draft: await loadDraft(draft, quantize, draftTokens) }),
+    ...more,
   });
+}
+
+async function loadWeights(dir: string, quantize: QuantizedBits | undefined) {
+  const { config, weights, rawGenerationConfig } = await loadCheckpoint(dir, { quantized: 'keep' });
+  const mixed: MixedWeights =
+    quantize === undefined ? weights : quantizeWeights(config, weights, { bits: quantize }).weights;
+  return { config, weights: mixed, rawGenerationConfig };
+}
+
+async function loadDraft(
+  dir: string,
+  quantize: QuantizedBits | undefined,
+  maxTokens: number | undefined,
+): Promise<DraftModel> {
+  const { config, weights } = await loadWeights(dir, quantize);
+  return { config, weights, ...(maxTokens !== undefined && { maxTokens }) };
 }
 
 async function isPresent(path: string): Promise<boolean> {

@@ -11,7 +11,7 @@ import { SAMPLING_SETTINGS } from '../sampling/index.ts';
 import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
 import { completionStream } from './completion-stream.ts';
 import { Decoder, type Determinism } from './decoder.ts';
-import { DecodeEngine, type EngineLimits } from './engine.ts';
+import { DecodeEngine, type EngineLimits, type EngineUse } from './engine.ts';
 import { Generation } from './generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from './generation-settings.ts';
 import type {
@@ -56,7 +56,8 @@ const DEFAULT_LIMITS: EngineLimits = {
 const DEFAULT_DRAFT_TOKENS = 8;
 const MAX_DRAFT_TOKENS = 64;
 
-class OnnxLanguageModel implements LanguageModel {
+/** A model on Plinth's own engine; `createLanguageModel` and `loadLanguageModel` make one. */
+export class OnnxLanguageModel implements LanguageModel {
   readonly contextLength: number;
   readonly tokenizer: Tokenizer | undefined;
   readonly chatFormat: ChatFormat | undefined;
@@ -129,6 +130,16 @@ class OnnxLanguageModel implements LanguageModel {
     }
   }
 
+  /** What runs, waits and is kept just now. */
+  get use(): EngineUse {
+    return this.#engine.use;
+  }
+
+  /** Forgets the texts whose keys and values are kept for prompts that begin alike. */
+  clearPrefixCache(): void {
+    this.#engine.clearPrefixCache();
+  }
+
   dispose(): Promise<void> {
     return this.#engine.dispose();
   }
@@ -186,7 +197,7 @@ function draftOptions(draft: DraftModel, config: TransformerConfig, device: Devi
  * Makes a model that answers. Throws ConfigError when the config, the weights, the stop tokens or the limits
  * do not fit.
  */
-export async function createLanguageModel(options: CreateLanguageModelOptions): Promise<LanguageModel> {
+export async function createLanguageModel(options: CreateLanguageModelOptions): Promise<OnnxLanguageModel> {
   const config = validateTransformerConfig(options.config);
   const limits = checkedLimits(options);
   const { determinism = 'strict', device, draft } = options;

@@ -9,3 +9,8 @@ export {
   estimateDifference,
 } from './document-bits.ts';
 export { wilsonInterval } from './interval.ts';
+export {
+  measureQuantization,
+  type QuantizationDifference,
+  type TokenDocument,
+} from './quantization-difference.ts';

@@ -1,7 +1,10 @@
 /** Models, with checkpoint folders. */
 export {
   type Checkpoint,
+  embeddingNames,
+  type LoadCheckpointOptions,
   loadCheckpoint,
+  type MixedCheckpoint,
   type SaveCheckpointInput,
   saveCheckpoint,
   stopTokenIds,

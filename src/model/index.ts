@@ -9,6 +9,14 @@ export {
   STANDARD,
   scalingOf,
 } from './parametrisation.ts';
+export { dequantize, type QuantizeOptions, quantizeMatrix } from './quantize/quantize-matrix.ts';
+export {
+  dequantizeWeights,
+  type QuantizedWeightsResult,
+  quantizeWeights,
+  weightBytes,
+  weightError,
+} from './quantize/quantize-weights.ts';
 export { isQuantized, type MixedWeights, type QuantizedWeight } from './quantized.ts';
 export { encodeSafetensors, parseSafetensors, type TensorView, toFloat32 } from './safetensors.ts';
 export {

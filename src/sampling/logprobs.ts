@@ -14,7 +14,7 @@ export interface TokenLogprob {
 
 export interface Logprobs extends TokenLogprob {
   /** The best tokens, falling; lower ids first among equals. */
-  readonly top: TokenLogprob[];
+  readonly top: readonly TokenLogprob[];
 }
 
 /** Which distribution log-probabilities are taken from. */
