@@ -56,8 +56,9 @@ export async function exportModel(folder: string, options: ExportModelOptions): 
       `${model.folder} is quantised to ${bits} bits already; make ${wrong.bits} bits from the unquantised model.`,
     );
   }
-  // There is one file to make of it, whatever the rest is stored as.
-  const variants = bits ? [{ ...asked[0]!, bits }] : asked;
+  // There is one file to make of it; what is float there stays so unless its bits are asked for.
+  const one = asked.find((variant) => variant.bits) ?? asked[0]!;
+  const variants = bits ? [{ ...one, storedBits: bits }] : asked;
   if (options.to === 'gguf') return writeGguf(model, variants[0]!, out, options.name ?? model.name);
   if (options.to === 'onnx') return writeOnnxFolder(model, variants, out);
   return writeSafetensorsFolder(model, variants[0]!, out);
@@ -104,7 +105,10 @@ async function writeGguf(
 }
 
 /** transformers.js finds a file by the ending that stands for its `dtype`. */
-function onnxName({ dtype, bits }: ExportVariant): { suffix: string; dtype: string } {
+function onnxName({ dtype, storedBits, bits = storedBits }: ExportVariant): {
+  suffix: string;
+  dtype: string;
+} {
   if (bits === 8) return { suffix: '_quantized', dtype: 'q8' };
   if (bits === 4) return { suffix: '_q4', dtype: 'q4' };
   return dtype === 'f16' ? { suffix: '_fp16', dtype: 'fp16' } : { suffix: '', dtype: 'fp32' };

@@ -25,7 +25,10 @@ export interface ExportSettings {
 /** One model file to write. */
 export interface ExportVariant {
   readonly dtype: ExportDtype;
+  /** Quantise to so many bits. */
   readonly bits?: 4 | 8;
+  /** What the model's matrices have already. */
+  readonly storedBits?: 4 | 8;
 }
 
 /** Which files these settings ask for. @throws ConfigError naming what the format does not have. */
