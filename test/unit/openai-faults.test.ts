@@ -143,6 +143,17 @@ describe('an endpoint that fails', () => {
     });
   });
 
+  it('that drops a field it does not know, is an error', async () => {
+    const stream = event({ text: 'x', finish_reason: 'stop' });
+    server.faults.push({ stream }, { stream });
+    await expect(model().generate(TINY_PROMPT, { logprobs: 1 })).rejects.toMatchObject(
+      fails('format', /no log-probabilities/),
+    );
+    await expect(model({ dialect: 'vllm', tokenIds: true }).generate(TINY_PROMPT)).rejects.toMatchObject(
+      fails('format', /no token ids/),
+    );
+  });
+
   it('that overlooks a stop string or cuts a character in two, is put right', async () => {
     const stream = [
       event({ text: 'one \ud83d', finish_reason: null }),

@@ -51,7 +51,10 @@ export class RemoteAnswer {
   complete(): Completion {
     if (this.isStopped) return this.#completion('stop');
     const reason = this.#finishReason;
-    if (reason === 'stop' || reason === 'length') return this.#completion(reason);
+    if (reason === 'stop' || reason === 'length') {
+      this.#checkComplete();
+      return this.#completion(reason);
+    }
     if (reason === undefined) {
       throw new FormatError(
         `The endpoint's answer broke off without a finish reason, after ${this.#text.length} characters. Ask again.`,
@@ -62,6 +65,18 @@ export class RemoteAnswer {
       `The endpoint ended the answer with ${JSON.stringify(reason.slice(0, 100))}, after ${this.#text.length} ` +
         'characters; expected "stop" or "length".',
     );
+  }
+
+  /** Endpoints drop fields that they do not know: what was asked for and did not come is an error. */
+  #checkComplete(): void {
+    const { logprobs, body } = this.#request;
+    if (this.#text === '' && this.#half === '') return;
+    if (logprobs !== undefined && this.#logprobs.length === 0) {
+      throw new FormatError('The endpoint gave no log-probabilities (logprobs). Ask without them.');
+    }
+    if (body.return_token_ids && this.#tokens.length === 0) {
+      throw new FormatError('The endpoint gave no token ids. Open it without tokenIds, or use a newer vLLM.');
+    }
   }
 
   cancelled(): Completion {
