@@ -154,6 +154,25 @@ describe('a GGUF file', () => {
     expect(tensors.get('output_norm.weight')!.type).toBe(0);
   });
 
+  it('has room for a vocabulary of any size', () => {
+    const vocabSize = 9000;
+    const model = exportModelOf({ vocabSize, numLayers: 1, hiddenSize: 8, headDim: 2, intermediateSize: 8 });
+    const file = exportGguf(model);
+    const bytes = bytesOf(file);
+    expect(bytes.length).toBe(file.sizeBytes);
+    const { metadata, tensors } = readGguf(bytes);
+    const tokens = metadata.get('tokenizer.ggml.tokens') as string[];
+    const { tokenizer } = model;
+    expect(tokens).toHaveLength(vocabSize);
+    expect(tokens.at(-1)).toBe('[PAD8999]');
+    expect((metadata.get('tokenizer.ggml.token_type') as number[]).filter((type) => type === 5)).toHaveLength(
+      vocabSize - tokenizer.vocabSize,
+    );
+    expect(tensors.get('token_embd.weight')!.values).toEqual([
+      ...model.weights.get('model.embed_tokens.weight')!.data,
+    ]);
+  });
+
   it('keeps what blocks do not fill in the float type, norms always in float32', () => {
     const model = exportModelOf({ intermediateSize: 80 });
     const file = exportGguf({
