@@ -167,6 +167,11 @@ export function describeLanguageModel(one: LanguageModelCase): void {
         const pieces = (await readAll(stream)).map(({ text }) => text);
         const cut = await stream.completion;
         expect(cut.text).toBe(expected);
+        expect(cut.stopToken).toBeUndefined();
+        if (model.capabilities.tokens) {
+          expect(cut.tokens).toEqual(whole.tokens.slice(0, cut.tokens.length));
+          expect(cut.usage.completionTokens).toBe(cut.tokens.length);
+        }
         expect(pieces.join('')).toBe(expected);
         expect(cut.finishReason).toBe('stop');
       }

@@ -11,7 +11,7 @@ import { GgufTokenizer } from '../../src/decode/gguf/gguf-tokenizer.node.ts';
 import { createLanguageModel, type GenerateOptions, type LanguageModel } from '../../src/decode/index.ts';
 import { cpuDevice } from '../../src/runtime/index.node.ts';
 import { chainOf } from '../../src/sampling/index.ts';
-import { chatMl } from '../../src/tokenizer/index.ts';
+import { chatMl, DEFAULT_TOKENIZER_CONFIG } from '../../src/tokenizer/index.ts';
 import { TINY_PROMPT, tinyChatModel, tinyTokenizer, writeGguf } from '../fixtures/backends/tiny-gguf.ts';
 import { fuzzTexts } from '../fixtures/tokenizer/fuzz-texts.ts';
 
@@ -86,6 +86,37 @@ describe('a GGUF file', () => {
       stopToken: stop,
       finishReason: 'stop',
     });
+  });
+
+  it('that asks for a token in front of texts gets it, but not in front of ids', async () => {
+    const bos = tiny.tokenizer.specialTokens.get('<|endoftext|>')!;
+    const path = join(folder, 'bos.gguf');
+    const config = { ...tiny.config, bosTokenId: bos };
+    await writeGguf(
+      path,
+      { ...tiny, config },
+      {
+        tokenizerConfig: { ...DEFAULT_TOKENIZER_CONFIG, bosToken: '<|endoftext|>' },
+      },
+    );
+    const bytes = await readFile(path);
+    const key = Buffer.from('tokenizer.ggml.add_bos_token');
+    // After the key: its type (4 bytes), then the value.
+    bytes[bytes.indexOf(key) + key.length + 4] = 1;
+    await writeFile(path, bytes);
+    const model = await load({}, 'bos.gguf');
+    const options = { maxTokens: 12, ignoreStopTokens: true };
+    const ids = tiny.tokenizer.encode(TINY_PROMPT);
+    const fromText = await model.generate(TINY_PROMPT, options);
+    expect(fromText.usage.promptTokens).toBe(ids.length + 1);
+    expect(fromText.tokens).toEqual((await own.generate([bos, ...ids], options)).tokens);
+    expect((await model.generate(ids, options)).tokens).toEqual((await own.generate(ids, options)).tokens);
+    const messages = [{ role: 'user' as const, content: 'the cat' }];
+    const plain = await gguf.generate({ messages }, options);
+    expect((await model.generate({ messages }, options)).usage.promptTokens).toBe(
+      plain.usage.promptTokens + 1,
+    );
+    await model.dispose();
   });
 
   it('keeps padding of the vocabulary out of answers', async () => {
