@@ -7,7 +7,7 @@
  * K key/value heads, C head size, V vocabulary, D hidden size, W tokens whose scores are wanted.
  */
 
-import { concat, input, reshape, type Tensor, take } from '../tensor/index.ts';
+import { concat, input, type Tensor, take } from '../tensor/index.ts';
 import type { TransformerConfig } from './config.ts';
 import { logits, type ModelParameters, transformer } from './transformer.ts';
 
@@ -28,8 +28,8 @@ export interface DecoderGraphOptions {
  * Inputs: `ids` [B, T], `positions` [B, T], the rotary tables `rotary/...` [R, C / 2], `past/mask` [B, 1, T, P] and
  * keys and values [B, K, P, C]; to read also `past/places` [B, K, T, 3] and `wanted` [W], the places among the
  * B * T tokens whose scores are wanted.
- * Outputs: `logits` [W, V] and `hidden` [W, D] (W = B in a step), `present` [2 L, B, K, T, C], keys and values of
- * layer after layer.
+ * Outputs: `logits` [W, V] and `hidden` [W, D] (W = B in a step), `present` [2 L * B, K, T, C], keys and
+ * values of layer after layer.
  */
 export function decoderGraph(
   parameters: ModelParameters,
@@ -67,12 +67,11 @@ export function decoderGraph(
     },
   );
   const hidden = isStep ? hiddenND : take(hiddenND, input('wanted', ['wanted'], 'int32'));
-  const layered = (x: Tensor) => reshape(x, [1, ...x.shape]);
   return {
     logits: logits(parameters, config, hidden),
     hidden,
     present: concat(
-      present.flatMap(({ keyBKTC, valueBKTC }) => [layered(keyBKTC), layered(valueBKTC)]),
+      present.flatMap(({ keyBKTC, valueBKTC }) => [keyBKTC, valueBKTC]),
       0,
     ),
   };

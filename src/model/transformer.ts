@@ -365,11 +365,12 @@ function attendCached(
  */
 function ownProducts(queryBKRC: Tensor, keyBKTC: Tensor, shape: AttentionShape): Tensor {
   const { batch, length, K, G, C } = shape;
+  if (length === 1) return matmul(queryBKRC, keyBKTC, { transposeB: true });
   const R = queryBKRC.shape[2]!;
-  const byToken = (x: Tensor) => (G === 1 || length === 1 ? x : transpose(x, [0, 1, 3, 2, 4]));
+  const byToken = (x: Tensor) => (G === 1 ? x : transpose(x, [0, 1, 3, 2, 4]));
   const query =
-    G === 1 || length === 1
-      ? reshape(queryBKRC, [batch, K, length, G, C])
+    G === 1
+      ? reshape(queryBKRC, [batch, K, length, 1, C])
       : byToken(reshape(queryBKRC, [batch, K, G, length, C]));
   const key = reshape(keyBKTC, [batch, K, length, 1, C]);
   return reshape(byToken(matmul(query, key, { transposeB: true })), [batch, K, R, 1]);
