@@ -65,6 +65,7 @@ export class DecoderBatch {
     numSlots: number,
     tokens: readonly Int32Array[],
     wanted: Wanted,
+    hidden = false,
   ): Promise<DecoderOutput> {
     const numRows = tokens.length;
     const { numKvHeads } = this.#decoder.config;
@@ -97,6 +98,7 @@ export class DecoderBatch {
       past: { ...past, 'past/mask': this.#maskOf(numRows, length, numPlaces) },
       places: this.#placesOf(numRows, length, numKvHeads),
       wanted: wantedPlaces(counts, length, wanted),
+      hidden,
     });
   }
 

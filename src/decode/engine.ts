@@ -233,7 +233,7 @@ export class DecodeEngine {
   }
 
   #sharesUnread(sequence: Sequence | BranchingSequence): boolean {
-    if (!isBranching(sequence) && sequence.readsPrompt) return false;
+    if (sequence.readsPrompt) return false;
     for (let slot = this.#numGenerating; slot < this.#running.length; slot++) {
       const { prompt } = this.#running[slot]!.sequence;
       const most = Math.min(prompt.length, sequence.prompt.length - 1);
@@ -249,7 +249,7 @@ export class DecodeEngine {
   #begin(sequence: Sequence | BranchingSequence): void {
     const { prompt, maxTokens } = sequence;
     const slot = this.#running.length;
-    const usesPrefix = this.#prefixes.isOn && (isBranching(sequence) || !sequence.readsPrompt);
+    const usesPrefix = this.#prefixes.isOn && !sequence.readsPrompt;
     const match = usesPrefix ? this.#prefixes.match(prompt, prompt.length - 1) : undefined;
     try {
       const tokens = new Int32Array(prompt.length + maxTokens);
@@ -293,9 +293,11 @@ export class DecodeEngine {
       total += chunk.length;
     }
     const rows = this.#running.slice(first, first + chunks.length);
-    const readsAll = rows.some(({ sequence }) => !isBranching(sequence) && sequence.readsPrompt);
-    const output = await this.#batch.read(first, this.#running.length, chunks, readsAll ? 'all' : 'last');
-    const vocabSize = this.#decoder.config.vocabSize;
+    const readsAll = rows.some(({ sequence }) => sequence.readsPrompt);
+    const readsHidden = rows.some(({ sequence }) => isBranching(sequence) && sequence.readsPrompt);
+    const wanted = readsAll ? 'all' : 'last';
+    const output = await this.#batch.read(first, this.#running.length, chunks, wanted, readsHidden);
+    const { vocabSize, hiddenSize } = this.#decoder.config;
     let place = 0;
     const ends: number[] = [];
     chunks.forEach((chunk, row) => {
@@ -306,11 +308,16 @@ export class DecodeEngine {
       const slot = this.#running.indexOf(rows[row]!);
       const known = this.#cache.lengthOf(slot);
       this.#prefixes.insert(tokens, known, (start, count) => this.#cache.extract(slot, start, count));
-      if (readsAll && !isBranching(sequence) && sequence.readsPrompt) {
+      if (sequence.readsPrompt) {
         const numScored = Math.min(known, sequence.prompt.length - 1) - (known - chunk.length);
         this.#guard(sequence, () => {
           for (let at = place; at < place + numScored; at++) {
-            sequence.readPlace?.(output.logits.subarray(at * vocabSize, (at + 1) * vocabSize));
+            const logits = output.logits.subarray(at * vocabSize, (at + 1) * vocabSize);
+            if (!isBranching(sequence)) sequence.readPlace?.(logits);
+            else {
+              const hidden = output.hidden!.subarray(at * hiddenSize, (at + 1) * hiddenSize);
+              sequence.readPlace?.({ logits, hidden });
+            }
           }
         });
       }
@@ -437,19 +444,18 @@ export class DecodeEngine {
         this.#drop(sequence);
         return;
       }
-      const kept = new Set<Running>();
+      const kept = new Set(branches.map(({ parent }) => rows[parent]!));
+      // First, so that there are never more slots than rows before or after.
+      for (const one of rows) if (!kept.has(one)) this.#remove(this.#running.indexOf(one));
       const next = branches.map(({ parent }) => {
         const from = rows[parent]!;
-        const one = kept.has(from) ? this.#fork(from) : from;
-        kept.add(from);
-        return one;
+        return kept.delete(from) ? from : this.#fork(from);
       });
       for (const [row, { token }] of branches.entries()) {
         const one = next[row]!;
         one.tokens[one.numTokens++] = token;
         one.row = row;
       }
-      for (const one of rows) if (!kept.has(one)) this.#remove(this.#running.indexOf(one));
     });
   }
 

@@ -38,7 +38,7 @@ export interface GenerateOptions extends SamplingSettings {
   logprobsMode?: 'raw' | 'processed';
   /** Log-probabilities of the prompt's own tokens, with so many best ones a place. */
   promptLogprobs?: number;
-  /** Not one draw a place but a search: see `SearchMethod`. Excludes sampling settings. */
+  /** Not one draw a place but a search: see `SearchMethod`. Excludes settings of chance; penalties and bans act. */
   search?: SearchMethod;
   signal?: AbortSignal;
 }
@@ -53,7 +53,11 @@ export type SearchMethod =
       readonly method: 'beam';
       readonly numBeams: number;
       readonly lengthPenalty?: number;
-      readonly earlyStopping?: boolean;
+      /**
+       * When to stop once `numBeams` candidates have ended. true: at once; false (default): when the best running one
+       * would not be among them if it ended now; 'never': when it could not be at any length.
+       */
+      readonly earlyStopping?: boolean | 'never';
     }
   | { readonly method: 'contrastive'; readonly topK: number; readonly alpha: number };
 

@@ -12,16 +12,18 @@ import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
 import { completionStream } from './completion-stream.ts';
 import { Decoder, type Determinism } from './decoder.ts';
 import { DecodeEngine, type EngineLimits, type EngineUse } from './engine.ts';
-import { Generation } from './generation.ts';
+import { type AnswerGroup, Generation } from './generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from './generation-settings.ts';
 import type {
   Completion,
+  CompletionChunk,
   CompletionStream,
   GenerateOptions,
   LanguageModel,
   LanguageModelCapabilities,
   Prompt,
 } from './language-model.ts';
+import { startSearch } from './search/start-search.ts';
 import type { DraftOptions } from './speculation.ts';
 
 export interface CreateLanguageModelOptions extends Partial<EngineLimits> {
@@ -85,7 +87,7 @@ export class OnnxLanguageModel implements LanguageModel {
   }
 
   async generate(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
-    const generation = new Generation(this.#settings(prompt, options, freshSeed()));
+    const generation = this.#start(prompt, options, freshSeed());
     this.#engine.submit([generation]);
     return generation.completion;
   }
@@ -94,7 +96,7 @@ export class OnnxLanguageModel implements LanguageModel {
     const group = { isAbandoned: false };
     return completionStream(
       async (push) => {
-        const generation = new Generation(this.#settings(prompt, options, freshSeed()), group, push);
+        const generation = this.#start(prompt, options, freshSeed(), group, push);
         this.#engine.submit([generation]);
         return generation.completion;
       },
@@ -116,9 +118,8 @@ export class OnnxLanguageModel implements LanguageModel {
     }
     const seed = freshSeed();
     const group = { isAbandoned: false };
-    const generations = prompts.map(
-      (prompt, i) =>
-        new Generation(this.#settings(prompt, listed?.[i] ?? (options as GenerateOptions), seed), group),
+    const generations = prompts.map((prompt, i) =>
+      this.#start(prompt, listed?.[i] ?? (options as GenerateOptions), seed, group),
     );
     this.#engine.submit(generations);
     try {
@@ -144,8 +145,17 @@ export class OnnxLanguageModel implements LanguageModel {
     return this.#engine.dispose();
   }
 
-  #settings(prompt: Prompt, options: GenerateOptions, seed: number) {
-    return generationSettings(promptTokens(prompt, this.#facts), options, this.#facts, seed);
+  #start(
+    prompt: Prompt,
+    options: GenerateOptions,
+    seed: number,
+    group?: AnswerGroup,
+    push?: (chunk: CompletionChunk) => void,
+  ) {
+    const facts = this.#facts;
+    const ids = promptTokens(prompt, facts);
+    if (options.search !== undefined) return startSearch(ids, options, facts, seed, group, push);
+    return new Generation(generationSettings(ids, options, facts, seed), group, push);
   }
 }
 

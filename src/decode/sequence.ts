@@ -7,6 +7,8 @@ interface Generating {
   readonly prompt: Int32Array;
   /** At most so many tokens follow; with the prompt they fit the model's context. */
   readonly maxTokens: number;
+  /** Wants what the model gives for the prompt's tokens too, by `readPlace`. */
+  readonly readsPrompt?: boolean;
   /** Nobody waits for it any more; it ends before the next run. */
   readonly isCancelled: boolean;
   /** It was cancelled and ends here. */
@@ -18,9 +20,7 @@ interface Generating {
 export interface Sequence extends Generating {
   /** Takes the scores of the next token [vocabSize] and returns it, or undefined when the sequence ended. */
   next(logits: Float32Array): number | undefined;
-  /** Wants the scores of the prompt's tokens too: row i [vocabSize] are those of the token after place i. */
-  readonly readsPrompt?: boolean;
-  /** Called in order, for every place of the prompt but the last. */
+  /** Called in order, for every place of the prompt but the last, with the scores [vocabSize] of the next token. */
   readPlace?(logits: Float32Array): void;
   /**
    * The token that it would choose by another model's scores `ahead` places on, after the tokens `proposed`.
@@ -45,6 +45,8 @@ export interface BranchRow {
 export interface BranchingSequence extends Generating {
   /** Rows at most. */
   readonly width: number;
+  /** Called in order, for every place of the prompt but the last. */
+  readPlace?(row: BranchRow): void;
   /** Takes its rows (one after the prompt) and returns the next ones, or undefined when it ended. */
   advance(rows: readonly BranchRow[]): readonly Branch[] | undefined;
 }
