@@ -164,7 +164,7 @@ export class DecodeEngine {
 
   #failAll(error: unknown): void {
     for (const sequence of new Set(this.#running.map((one) => one.sequence))) {
-      this.#drop(sequence, true);
+      this.#drop(sequence);
       sequence.fail(error);
     }
   }
@@ -178,8 +178,7 @@ export class DecodeEngine {
     }
     for (const sequence of new Set(this.#running.map((one) => one.sequence))) {
       if (!sequence.isCancelled) continue;
-      // Its prompt may be half read: nobody has looked at its numbers yet.
-      this.#drop(sequence, true);
+      this.#drop(sequence);
       sequence.cancel();
     }
     // Those that wait hold no memory: a look now and then will do.
@@ -200,10 +199,16 @@ export class DecodeEngine {
     const sequences = new Set(this.#running.map((one) => one.sequence));
     let numRows = 0;
     for (const sequence of sequences) numRows += widthOf(sequence);
+    if (this.#running.length === 0) this.#fitCaches();
     let longest = this.#running.length > 0 ? this.#cache.capacity : 0;
     for (const { prompt, maxTokens } of sequences) longest = Math.max(longest, prompt.length + maxTokens);
     for (let at = 0; at < this.#queue.length && numRows < maxBatchSize; ) {
       const sequence = this.#queue[at]!;
+      if (sequence.isCancelled) {
+        this.#queue.splice(at, 1);
+        sequence.cancel();
+        continue;
+      }
       const width = widthOf(sequence);
       if (numRows + width > maxBatchSize) break;
       const finalLength = sequence.prompt.length + sequence.maxTokens;
@@ -229,6 +234,17 @@ export class DecodeEngine {
       longest = Math.max(longest, finalLength);
       numRows += width;
       this.#begin(sequence);
+    }
+  }
+
+  /** Caches kept from longer texts would cost every run time, and more memory than those that come are promised. */
+  #fitCaches(): void {
+    let longest = 0;
+    for (const { prompt, maxTokens } of this.#queue.slice(0, this.#limits.maxBatchSize)) {
+      longest = Math.max(longest, prompt.length + maxTokens);
+    }
+    for (const cache of this.#caches) {
+      if (cache.capacity > KeyValueCache.capacityFor(longest)) cache.release();
     }
   }
 
@@ -397,6 +413,18 @@ export class DecodeEngine {
     }
     const { vocabSize } = this.#decoder.config;
     let start = 0;
+    for (const [slot, chunk] of chunks.entries()) {
+      if (chunk.length > 1 && this.#cache.isDamaged(slot)) {
+        // Numbers of a wrong guess that are not finite reach the places before it, masked or not: once more without.
+        this.#cache.truncate(slot, rows[slot]!.numTokens - 1);
+        const alone = await this.#batch.read(slot, numSlots, [chunk.subarray(0, 1)], 'last');
+        this.#batch.accept(slot, alone, 1, 0, 1);
+        output.logits.set(alone.logits, start * vocabSize);
+        proposals[slot] = [];
+      }
+      start += chunk.length;
+    }
+    start = 0;
     for (const [row, one] of rows.entries()) {
       const guessed = proposals[row]!;
       let right = 0;
@@ -430,7 +458,7 @@ export class DecodeEngine {
     try {
       return run();
     } catch (error) {
-      this.#drop(sequence, true);
+      this.#drop(sequence);
       sequence.fail(error);
       return undefined;
     }
@@ -481,15 +509,15 @@ export class DecodeEngine {
   }
 
   /** Frees the slots of a sequence. */
-  #drop(sequence: Sequence | BranchingSequence, wipe = false): void {
+  #drop(sequence: Sequence | BranchingSequence): void {
     for (let slot = this.#running.length - 1; slot >= 0; slot--) {
-      if (this.#running[slot]!.sequence === sequence) this.#remove(slot, wipe);
+      if (this.#running[slot]!.sequence === sequence) this.#remove(slot);
     }
   }
 
-  #remove(slot: number, wipe = false): void {
+  #remove(slot: number): void {
     let gap = slot;
-    for (const cache of this.#caches) cache.clear(slot, wipe);
+    for (const cache of this.#caches) cache.clear(slot);
     // The last of its kind fills the gap, then the last row of all.
     if (gap < this.#numGenerating) {
       this.#numGenerating--;

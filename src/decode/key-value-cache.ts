@@ -1,7 +1,8 @@
 /**
  * The keys and values of running sequences, in memory of our own that is fed to programs without a copy.
  * Each sequence has a slot; the slots in use are 0 to numSlots - 1, so that any run of them is one view.
- * Slots share one capacity; places beyond a sequence's length are masked and hold finite numbers.
+ * Slots share one capacity; places beyond a sequence's length are masked and hold finite numbers (a mask adds, and
+ * what is not finite would stay so): a slot that holds others is zeroed wherever it forgets some.
  */
 import { LimitError } from '../core/errors.ts';
 import type { TransformerConfig } from '../model/config.ts';
@@ -14,6 +15,8 @@ import type { HostArray } from '../runtime/device.ts';
  * alike, so a longer cache changes no bit of a sum.
  */
 const GROWTH = 64;
+/** `#finite` of a slot without a number that is not finite. */
+const ALL = 2 ** 31 - 1;
 
 export class KeyValueCache {
   readonly #numLayers: number;
@@ -25,6 +28,8 @@ export class KeyValueCache {
   /** [slots, capacity]: 0 where a place may be read. */
   #mask = new Float32Array(0);
   #lengths = new Int32Array(0);
+  /** By slot: the numbers of so many places are known to be finite. */
+  #finite = new Int32Array(0);
   #capacity = 0;
   #maxSlots = 0;
   #views = new Map<string, Record<string, HostArray>>();
@@ -79,6 +84,8 @@ export class KeyValueCache {
     const mask = new Float32Array(slots * capacity).fill(MASKED);
     const lengths = new Int32Array(slots);
     lengths.set(this.#lengths.subarray(0, slots));
+    const finite = new Int32Array(slots).fill(ALL);
+    finite.set(this.#finite.subarray(0, slots));
     for (let slot = 0; slot < Math.min(oldSlots, slots); slot++) {
       const count = lengths[slot]!;
       mask.fill(0, slot * capacity, slot * capacity + count);
@@ -92,6 +99,7 @@ export class KeyValueCache {
     this.#arrays = arrays;
     this.#mask = mask;
     this.#lengths = lengths;
+    this.#finite = finite;
     this.#capacity = capacity;
     this.#maxSlots = slots;
     this.#views.clear();
@@ -108,6 +116,8 @@ export class KeyValueCache {
     const length = this.#lengths[slot]!;
     const T = present.length / (this.#arrays.length * numRows * H * C);
     const size = count * C;
+    // Stays 0 while all numbers are finite.
+    let trouble = 0;
     for (let i = 0; i < this.#arrays.length; i++) {
       const array = this.#arrays[i]!;
       for (let head = 0; head < H; head++) {
@@ -116,21 +126,39 @@ export class KeyValueCache {
         // For a few numbers a loop beats making a view.
         if (size > 256) array.set(present.subarray(from, from + size), to);
         else for (let j = 0; j < size; j++) array[to + j] = present[from + j]!;
+        for (let j = from; j < from + size; j++) trouble += 0 * present[j]!;
       }
     }
+    if (trouble !== 0) this.#finite[slot] = Math.min(this.#finite[slot]!, length);
     this.#mask.fill(0, slot * capacity + length, slot * capacity + length + count);
     this.#lengths[slot] = length + count;
   }
 
   /** Forgets the positions of a slot from `length` on. */
   truncate(slot: number, length: number): void {
-    if (length >= this.#lengths[slot]!) return;
-    this.#mask.fill(MASKED, slot * this.#capacity + length, slot * this.#capacity + this.#lengths[slot]!);
+    const old = this.#lengths[slot]!;
+    if (length >= old) return;
+    this.#mask.fill(MASKED, slot * this.#capacity + length, slot * this.#capacity + old);
     this.#lengths[slot] = length;
+    if (this.#finite[slot]! >= old) return;
+    for (const array of this.#arrays) {
+      for (let head = 0; head < this.#numHeads; head++) {
+        const row = (slot * this.#numHeads + head) * this.#capacity;
+        array.fill(0, (row + length) * this.#headSize, (row + old) * this.#headSize);
+      }
+    }
+    if (this.#finite[slot]! >= length) this.#finite[slot] = ALL;
+  }
+
+  /** Some of a slot's numbers are not finite. */
+  isDamaged(slot: number): boolean {
+    return this.#finite[slot] !== ALL;
   }
 
   /** Makes slot `to` the same as slot `from`. */
   copy(from: number, to: number): void {
+    if (from === to) return;
+    this.truncate(to, 0);
     const rowSize = this.#capacity * this.#headSize;
     const size = this.#lengths[from]! * this.#headSize;
     for (const array of this.#arrays) {
@@ -141,6 +169,7 @@ export class KeyValueCache {
     }
     this.#mask.copyWithin(to * this.#capacity, from * this.#capacity, (from + 1) * this.#capacity);
     this.#lengths[to] = this.#lengths[from]!;
+    this.#finite[to] = this.#finite[from]!;
   }
 
   /** Keys and values of positions start..start+count-1 of a slot: [2 numLayers, heads, count, head size]. */
@@ -183,13 +212,9 @@ export class KeyValueCache {
     this.restore(b, rows, count);
   }
 
-  /** Empties a slot. `wipe` also zeroes its numbers, which masked places must not hold when not finite. */
-  clear(slot: number, wipe = false): void {
-    this.#mask.fill(MASKED, slot * this.#capacity, (slot + 1) * this.#capacity);
-    this.#lengths[slot] = 0;
-    if (!wipe) return;
-    const block = this.#numHeads * this.#capacity * this.#headSize;
-    for (const array of this.#arrays) array.fill(0, slot * block, (slot + 1) * block);
+  /** Empties a slot. */
+  clear(slot: number): void {
+    this.truncate(slot, 0);
   }
 
   /** Feeds for `count` slots from `first` on: views, valid until `reserve` grows the cache. */
@@ -225,6 +250,7 @@ export class KeyValueCache {
     this.#arrays = this.#arrays.map((array) => array.slice(0, numSlots * block));
     this.#mask = this.#mask.slice(0, numSlots * this.#capacity);
     this.#lengths = this.#lengths.slice(0, numSlots);
+    this.#finite = this.#finite.slice(0, numSlots);
     this.#maxSlots = numSlots;
     this.#views.clear();
   }
@@ -234,6 +260,7 @@ export class KeyValueCache {
     this.#arrays = [];
     this.#mask = new Float32Array(0);
     this.#lengths = new Int32Array(0);
+    this.#finite = new Int32Array(0);
     this.#capacity = 0;
     this.#maxSlots = 0;
     this.#views.clear();
