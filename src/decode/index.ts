@@ -19,3 +19,6 @@ export {
   type DraftModel,
   OnnxLanguageModel,
 } from './onnx-language-model.ts';
+export type { RemotePositionLogprobs, RemoteTokenLogprob } from './openai/answer-chunk.ts';
+export type { EndpointDialect } from './openai/endpoint-dialects.ts';
+export { createOpenAiLanguageModel, type OpenAiModelOptions } from './openai/openai-language-model.ts';

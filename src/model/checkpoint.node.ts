@@ -1,170 +1,69 @@
 /**
  * A checkpoint is a Hugging Face folder: config.json, generation_config.json, model.safetensors (or shards)
- * and whatever else is put beside them. Loading checks every tensor's name and shape against the config;
- * saving is atomic, so a folder is complete or not there at all. Weights are float32 in memory, or stay in blocks of
- * 8 or 4 bits where the folder holds them so and the caller asks for it (quantize/compressed-tensors.ts).
+ * and whatever else is put beside them. What is read stands in `read-checkpoint.ts`; saving is atomic, so a folder is
+ * complete or not there at all.
  */
-import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from '../core/atomic-file.node.ts';
 import { ConfigError, FormatError } from '../core/errors.ts';
+import {
+  type CheckpointFiles,
+  CONFIG_NAME,
+  GENERATION_CONFIG_NAME,
+  WEIGHTS_NAME,
+} from './checkpoint-files.ts';
+import { folderFiles, isPresent } from './checkpoint-folder.node.ts';
 import {
   formatHuggingFaceJson,
   type GenerationDefaults,
   type HuggingFaceDtype,
   parameterSpecs,
-  parseHuggingFaceConfig,
   type TransformerConfig,
   toHuggingFaceConfig,
   toHuggingFaceGenerationConfig,
 } from './config.ts';
-import {
-  checkPacked,
-  isPacked,
-  type PackedScheme,
-  packedNames,
-  packedTensors,
-  parseQuantizationConfig,
-  QUANTIZATION_KEY,
-  readPacked,
-  toQuantizationConfig,
-} from './quantize/compressed-tensors.ts';
-import { dequantize } from './quantize/quantize-matrix.ts';
+import { packedTensors, QUANTIZATION_KEY, toQuantizationConfig } from './quantize/compressed-tensors.ts';
 import { isQuantized, type QuantizedWeight } from './quantized.ts';
-import { type TensorSource, writeSafetensors } from './safetensors.node.ts';
+import {
+  type Checkpoint,
+  EMBEDDING,
+  isSameShape,
+  type LoadCheckpointOptions,
+  type MixedCheckpoint,
+  readCheckpoint,
+  shapeText,
+  someNames,
+  TIED_OUTPUT,
+} from './read-checkpoint.ts';
+import { writeSafetensors } from './safetensors.node.ts';
 import type { TensorInput } from './safetensors.ts';
-import { isFloatDtype } from './safetensors-float.ts';
 import { quoteName } from './safetensors-header.ts';
-import { openWeights, readJsonObject, WEIGHTS_NAME } from './safetensors-sharded.node.ts';
 
-export const CONFIG_NAME = 'config.json';
-export const GENERATION_CONFIG_NAME = 'generation_config.json';
-
-/** A parameter: row-major float32 values. */
-export interface Weight {
-  shape: number[];
-  data: Float32Array;
-}
-
-export interface Checkpoint {
-  config: TransformerConfig;
-  /** By Hugging Face name, in the order of `parameterSpecs`. */
-  weights: Map<string, Weight>;
-  /** config.json as it stands in the file. */
-  rawConfig: Record<string, unknown>;
-  /** generation_config.json as it stands in the file; null when there is none. */
-  rawGenerationConfig: Record<string, unknown> | null;
-  /** Tensors of the file that are not parameters and were left out, such as RoPE tables of old conversions. */
-  ignoredTensors: string[];
-}
-
-/** A checkpoint whose matrices may be quantised. */
-export interface MixedCheckpoint extends Omit<Checkpoint, 'weights'> {
-  weights: Map<string, Weight | QuantizedWeight>;
-}
-
-/** Tables that old versions of transformers stored; they follow from the config. */
-const HARMLESS_TENSOR = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
-const TIED_OUTPUT = 'lm_head.weight';
-const EMBEDDING = 'model.embed_tokens.weight';
-
-const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
-
-function isSameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
-}
-
-/** The first few names and how many there are. */
-function someNames(names: readonly string[]): string {
-  const shown = names.slice(0, 5).map(quoteName).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
-}
+export { CONFIG_NAME, GENERATION_CONFIG_NAME } from './checkpoint-files.ts';
+export {
+  type Checkpoint,
+  type LoadCheckpointOptions,
+  type MixedCheckpoint,
+  stopTokenIds,
+  type Weight,
+} from './read-checkpoint.ts';
 
 /**
- * Compares names, shapes and types with the config; reads no data.
- * @returns the extra tensors that may be left out.
- * @throws FormatError naming missing, extra and misshapen tensors.
+ * A checkpoint's folder for reading. One whose replacement was cut short by a kill is first put back in its place.
  */
-function checkTensors(
-  folder: string,
-  source: TensorSource,
-  config: TransformerConfig,
-  scheme: PackedScheme | undefined,
-): string[] {
-  const specs = parameterSpecs(config);
-  const missing: string[] = [];
-  const expected = new Set(specs.map(({ name }) => name));
-  for (const { name, shape } of specs) {
-    const info = source.tensors.get(name);
-    if (scheme !== undefined && info === undefined && shape.length === 2 && isPacked(source, name)) {
-      checkPacked(folder, source, { name, shape }, scheme);
-      for (const part of Object.values(packedNames(name))) expected.add(part);
-      continue;
-    }
-    if (info === undefined) {
-      missing.push(name);
-      continue;
-    }
-    if (!isSameShape(info.shape, shape)) {
-      throw new FormatError(
-        `${folder}: tensor ${quoteName(name)} has shape ${shapeText(info.shape)}, but ${CONFIG_NAME} asks for ${shapeText(shape)}. The weights and the config are of different models.`,
-      );
-    }
-    if (!isFloatDtype(info.dtype)) {
-      throw new FormatError(
-        `${folder}: tensor ${quoteName(name)} is ${info.dtype}; expected F32, F16, BF16 or F64, or the packed form that "${QUANTIZATION_KEY}" describes.`,
-      );
-    }
+export async function openFolder(dir: string): Promise<CheckpointFiles> {
+  const folder = resolve(dir);
+  if (!(await isPresent(folder)) && (await isPresent(dirname(folder)))) {
+    // If the folder cannot be put back, reading it says so.
+    await removeStaleTemporaries(dirname(folder)).catch(() => {});
   }
-  if (missing.length > 0) {
-    throw new FormatError(
-      `${folder}: ${missing.length} of ${specs.length} tensors are missing: ${someNames(missing)}. Is the download complete, and is ${CONFIG_NAME} of this model?`,
-    );
-  }
-  const extras = [...source.tensors.keys()].filter((name) => !expected.has(name));
-  const unknown = extras.filter(
-    (name) => !HARMLESS_TENSOR.test(name) && !(name === TIED_OUTPUT && config.tieWordEmbeddings),
-  );
-  if (unknown.length > 0) {
-    throw new FormatError(
-      `${folder}: ${unknown.length} tensors have no place in a ${config.architecture} model: ${someNames(unknown)}. Leaving them out would change the model.`,
-    );
-  }
-  return extras;
-}
-
-/** A tied model may carry its output matrix; it must then be the embedding matrix. */
-async function checkTiedOutput(folder: string, source: TensorSource, embedding: Weight): Promise<void> {
-  const info = source.tensors.get(TIED_OUTPUT)!;
-  const output = isSameShape(info.shape, embedding.shape) ? await source.readFloat32(TIED_OUTPUT) : undefined;
-  const isEqual = output?.every((value, i) => Object.is(value, embedding.data[i]));
-  if (!isEqual) {
-    throw new FormatError(
-      `${folder}: "tie_word_embeddings" is true, but ${TIED_OUTPUT} differs from ${EMBEDDING}. If the model was trained untied, set it to false in ${CONFIG_NAME}.`,
-    );
-  }
-}
-
-async function isPresent(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-export interface LoadCheckpointOptions {
-  /**
-   * What to do with a folder whose weights are quantised: `refuse` it (default), give float32 (`dequantize`), or
-   * `keep` its matrices as they are.
-   */
-  quantized?: 'refuse' | 'dequantize' | 'keep';
+  return folderFiles(folder);
 }
 
 /**
- * Loads a folder's config and all its weights, as float32 unless quantised ones are kept. A folder whose replacement
- * was cut short by a kill is first put back in its place.
- * @throws ConfigError for models that are not supported, FormatError for files that contradict the format or
- *   the config, LimitError when memory does not suffice, PlinthError `disk` when files cannot be read.
+ * Loads a folder's config and all its weights, as float32 unless quantised ones are kept. What is read and refused
+ * stands at `readCheckpoint`.
+ * @throws ConfigError, FormatError, LimitError, PlinthError `disk` when files cannot be read.
  */
 export function loadCheckpoint(
   dir: string,
@@ -176,74 +75,9 @@ export function loadCheckpoint(
 ): Promise<Checkpoint>;
 export async function loadCheckpoint(
   dir: string,
-  { quantized = 'refuse' }: LoadCheckpointOptions = {},
+  options: LoadCheckpointOptions = {},
 ): Promise<MixedCheckpoint> {
-  const folder = resolve(dir);
-  if (!(await isPresent(folder)) && (await isPresent(dirname(folder)))) {
-    // If the folder cannot be put back, reading it just below says so.
-    await removeStaleTemporaries(dirname(folder)).catch(() => {});
-  }
-  const rawConfig = await readJsonObject(join(folder, CONFIG_NAME));
-  const scheme = packedScheme(join(folder, CONFIG_NAME), rawConfig);
-  const config = parseHuggingFaceConfig({ ...rawConfig, [QUANTIZATION_KEY]: null });
-  const generationPath = join(folder, GENERATION_CONFIG_NAME);
-  const rawGenerationConfig = (await isPresent(generationPath)) ? await readJsonObject(generationPath) : null;
-  if (scheme !== undefined && quantized === 'refuse') {
-    throw new ConfigError(
-      `${folder}: its weights are quantised to ${scheme.bits} bits; float32 weights are needed here. Take the model that it was made from.`,
-    );
-  }
-  const source = await openWeights(folder);
-  try {
-    const ignoredTensors = checkTensors(folder, source, config, scheme);
-    const weights = new Map<string, Weight | QuantizedWeight>();
-    for (const spec of parameterSpecs(config)) {
-      const { name, shape } = spec;
-      if (scheme === undefined || source.tensors.has(name)) {
-        weights.set(name, { shape, data: await source.readFloat32(name) });
-        continue;
-      }
-      const form = {
-        bits: scheme.bits,
-        blockSize: checkPacked(folder, source, spec, scheme),
-        isChannel: scheme.blockSize === null,
-      };
-      const packed = await readPacked(folder, source, spec, form, quantized === 'keep');
-      weights.set(name, quantized === 'keep' ? packed : dequantize(packed));
-    }
-    if (ignoredTensors.includes(TIED_OUTPUT)) {
-      await checkTiedOutput(folder, source, weights.get(EMBEDDING) as Weight);
-    }
-    return { config, weights, rawConfig, rawGenerationConfig, ignoredTensors };
-  } finally {
-    await source.close();
-  }
-}
-
-function packedScheme(file: string, rawConfig: Record<string, unknown>): PackedScheme | undefined {
-  const value = rawConfig[QUANTIZATION_KEY];
-  return value === undefined || value === null ? undefined : parseQuantizationConfig(file, value);
-}
-
-/**
- * All token ids at which generation should stop: those of the config, then those that only
- * generation_config.json lists (chat models keep their end-of-turn token there).
- * @throws ConfigError when the file's `eos_token_id` is not a token id or a list of them.
- */
-export function stopTokenIds(
-  config: TransformerConfig,
-  rawGenerationConfig: Record<string, unknown> | null,
-): number[] {
-  const listed = rawGenerationConfig?.eos_token_id ?? [];
-  const ids: unknown[] = Array.isArray(listed) ? listed : [listed];
-  for (const id of ids) {
-    if (!(Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < config.vocabSize)) {
-      throw new ConfigError(
-        `${GENERATION_CONFIG_NAME}: "eos_token_id" holds ${JSON.stringify(id)}; expected token ids below vocab_size (${config.vocabSize}).`,
-      );
-    }
-  }
-  return [...new Set([...config.eosTokenIds, ...(ids as number[])])];
+  return readCheckpoint(await openFolder(dir), options);
 }
 
 export interface SaveCheckpointInput {

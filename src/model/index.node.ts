@@ -9,5 +9,6 @@ export {
   saveCheckpoint,
   stopTokenIds,
 } from './checkpoint.node.ts';
+export * from './export/index.node.ts';
 export * from './index.ts';
 export { SafetensorsFile, writeSafetensors } from './safetensors.node.ts';

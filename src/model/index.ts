@@ -1,5 +1,6 @@
 /** Models: configuration, parameters, the transformer, initialisation, safetensors in memory. Browser-safe. */
 export * from './config.ts';
+export * from './export/index.ts';
 export { initializeWeights, type WeightArray, type Weights } from './initialize.ts';
 export {
   checkParametrisation,

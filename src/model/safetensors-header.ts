@@ -241,13 +241,14 @@ function checkOffsets(tensors: readonly [string, TensorInfo][], dataBytes: numbe
     }
     at = end;
   }
-  if (at !== dataBytes) {
+  if (at !== dataBytes && dataBytes !== Infinity) {
     throw new FormatError(`The safetensors file has ${dataBytes - at} data bytes that belong to no tensor.`);
   }
 }
 
 /**
- * Reads and checks the header (without the 8 length bytes) of a file of `fileBytes` bytes.
+ * Reads and checks the header (without the 8 length bytes) of a file of `fileBytes` bytes; Infinity where the size is
+ * not known, as of a download.
  * @throws FormatError for anything that the format does not allow: not UTF-8, other JSON, duplicate names,
  *   unknown types, shapes that overflow, and offsets that overlap, leave holes or leave the file.
  */

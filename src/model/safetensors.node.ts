@@ -1,13 +1,18 @@
 /**
  * Safetensors files on disk: opening reads the header only, each tensor is read when asked for, straight into
  * the memory it ends up in; writing streams tensor after tensor and is atomic. At no time is there a second
- * copy of a tensor larger than one chunk. Several files under one index: `safetensors-sharded.node.ts`.
+ * copy of a tensor larger than one chunk. Several files under one index: `safetensors-sharded.ts`.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { writeFileAtomic } from '../core/atomic-file.node.ts';
-import { FormatError, LimitError, messageOf, PlinthError } from '../core/errors.ts';
-import { formatBytes } from '../core/units.ts';
-import { checkTensorInput, storedBytes, type TensorInput } from './safetensors.ts';
+import { FormatError, messageOf, PlinthError } from '../core/errors.ts';
+import {
+  allocate,
+  checkTensorInput,
+  storedBytes,
+  type TensorInput,
+  type TensorSource,
+} from './safetensors.ts';
 import { decodeFloat32, isFloatDtype } from './safetensors-float.ts';
 import {
   ELEMENT_BYTES,
@@ -24,27 +29,6 @@ import {
 const CHUNK_ELEMENTS = 2 * 1024 * 1024;
 /** One read call takes at most this much; the system's own limit is 2 GiB. */
 const MAX_READ_BYTES = 256 * 1024 * 1024;
-
-/** Anything that hands out tensors by name: one file, or several under an index. */
-export interface TensorSource {
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Float32 values in row-major order, in memory of their own. */
-  readFloat32(name: string): Promise<Float32Array>;
-  /** Raw little-endian bytes, in memory of their own. */
-  readBytes(name: string): Promise<Uint8Array>;
-  close(): Promise<void>;
-}
-
-/** Allocates what a file asks for; being refused by the machine is an error with a reason, not a crash. */
-function allocate<T>(what: string, sizeBytes: number, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    throw new LimitError(
-      `${what} needs ${formatBytes(sizeBytes)} of memory in one piece: ${messageOf(error)}.`,
-    );
-  }
-}
 
 /** Fills `target` from `position` on. */
 async function readFully(

@@ -3,7 +3,8 @@
  * A file that does not follow the format in every detail is refused with a FormatError; nothing in it can
  * crash the reader or make it allocate more than the file's own size. Files on disk: `safetensors.node.ts`.
  */
-import { FormatError } from '../core/errors.ts';
+import { FormatError, LimitError, messageOf } from '../core/errors.ts';
+import { formatBytes } from '../core/units.ts';
 import { decodeFloat32, encodeFloat32, isFloatDtype } from './safetensors-float.ts';
 import {
   ELEMENT_BYTES,
@@ -14,6 +15,7 @@ import {
   parseSafetensorsHeader,
   quoteName,
   type SafetensorsDtype,
+  type TensorInfo,
 } from './safetensors-header.ts';
 
 /** One tensor of a file: raw little-endian bytes in row-major order, a view of the file's memory. */
@@ -37,6 +39,27 @@ export interface TensorInput {
 export interface Safetensors {
   tensors: Map<string, TensorView>;
   metadata: Map<string, string>;
+}
+
+/** Anything that hands out tensors by name: a file, a download, or several of them under an index. */
+export interface TensorSource {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Float32 values in row-major order, in memory of their own. */
+  readFloat32(name: string): Promise<Float32Array>;
+  /** Raw little-endian bytes, in memory of their own. */
+  readBytes(name: string): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Allocates what a file asks for; being refused by the machine is an error with a reason, not a crash. */
+export function allocate<T>(what: string, sizeBytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new LimitError(
+      `${what} needs ${formatBytes(sizeBytes)} of memory in one piece: ${messageOf(error)}.`,
+    );
+  }
 }
 
 /**
