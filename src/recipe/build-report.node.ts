@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { PlinthEvent, TrainStepEvent } from '../core/events.ts';
 import { packageVersion } from '../core/package-root.node.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
-import { WEIGHTS_NAME } from '../model/safetensors-sharded.node.ts';
+import { WEIGHTS_NAME } from '../model/checkpoint-files.ts';
 import type { Device } from '../runtime/device.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { type FactCorpus, factStatistics } from './facts/index.ts';

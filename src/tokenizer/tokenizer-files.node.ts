@@ -7,38 +7,25 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic-file.node.ts';
 import { DataError, LimitError, messageOf } from '../core/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { DEFAULT_TOKENIZER_CONFIG, formatTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
 import {
-  DEFAULT_TOKENIZER_CONFIG,
-  formatTokenizerConfig,
-  parseTokenizerConfig,
-  type TokenizerConfig,
-} from './tokenizer-config.ts';
-import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
+  type LoadedTokenizer,
+  MAX_TOKENIZER_FILE_BYTES,
+  noTokenizer,
+  readTokenizer,
+} from './tokenizer-files.ts';
+import { formatTokenizerJson } from './tokenizer-json.ts';
 
-/** Largest file that is read; the largest vocabularies in use take 35 MB. */
-export const MAX_TOKENIZER_FILE_BYTES = 256 * 1024 * 1024;
-
-export interface LoadedTokenizer {
-  tokenizer: Tokenizer;
-  config: TokenizerConfig;
-}
+export { type LoadedTokenizer, MAX_TOKENIZER_FILE_BYTES } from './tokenizer-files.ts';
 
 /**
- * Reads `tokenizer.json` and, if they are there, `tokenizer_config.json` and `chat_template.jinja` (which newer
- * files use instead of the field). Throws DataError when `tokenizer.json` cannot be read, FormatError for what
- * is not supported in it.
+ * `readTokenizer` of a folder. Throws DataError when `tokenizer.json` cannot be read, FormatError for what is not
+ * supported in it.
  */
 export async function loadTokenizer(directory: string): Promise<LoadedTokenizer> {
-  const json = await readText(join(directory, 'tokenizer.json'));
-  if (json === undefined) {
-    throw new DataError(
-      `${directory} holds no tokenizer.json. Give the folder of a model, or save one there with saveTokenizer.`,
-    );
-  }
-  const tokenizer = parseTokenizerJson(json);
-  const config = parseTokenizerConfig((await readText(join(directory, 'tokenizer_config.json'))) ?? '{}');
-  config.chatTemplate ??= (await readText(join(directory, 'chat_template.jinja'))) ?? null;
-  return { tokenizer, config };
+  const loaded = await readTokenizer((name) => readText(join(directory, name)));
+  if (loaded === undefined) throw noTokenizer(directory);
+  return loaded;
 }
 
 /** Writes both files, making the folder if needed. */

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FormatError, PlinthError } from '../../src/core/errors.ts';
 import { SafetensorsFile, writeSafetensors } from '../../src/model/safetensors.node.ts';
 import { encodeSafetensors, type TensorInput } from '../../src/model/safetensors.ts';
-import { openWeights } from '../../src/model/safetensors-sharded.node.ts';
+import { openWeights } from '../../src/model/checkpoint-folder.node.ts';
 
 let folder: string;
 beforeEach(async () => {

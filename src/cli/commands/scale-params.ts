@@ -109,7 +109,7 @@ interface StoredWeights {
 
 /** What the headers of the weights beside config.json say. Reads no weights. */
 async function storedWeights(folder: string): Promise<StoredWeights> {
-  const { openWeights } = await import('../../model/safetensors-sharded.node.ts');
+  const { openWeights } = await import('../../model/checkpoint-folder.node.ts');
   try {
     const weights = await openWeights(folder);
     try {

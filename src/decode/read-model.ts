@@ -1,0 +1,74 @@
+/**
+ * A model's files to a model that answers, wherever the files are: what loading from a folder and fetching over HTTP
+ * have in common. Browser-safe.
+ */
+import type { CheckpointFiles } from '../model/checkpoint-files.ts';
+import { quantizeWeights } from '../model/quantize/quantize-weights.ts';
+import type { MixedWeights } from '../model/quantized.ts';
+import { readCheckpoint, stopTokenIds } from '../model/read-checkpoint.ts';
+import type { Device } from '../runtime/device.ts';
+import type { QuantizedBits } from '../tensor/index.ts';
+import { chatFormatOf } from '../tokenizer/index.ts';
+import { MAX_TOKENIZER_FILE_BYTES, noTokenizer, readTokenizer } from '../tokenizer/tokenizer-files.ts';
+import {
+  type CreateLanguageModelOptions,
+  createLanguageModel,
+  type OnnxLanguageModel,
+} from './onnx-language-model.ts';
+
+/** What the caller says and the files do not. */
+export interface ReadModelOptions
+  extends Omit<
+    CreateLanguageModelOptions,
+    'config' | 'weights' | 'tokenizer' | 'chatFormat' | 'stopTokens' | 'device' | 'draft'
+  > {
+  /** Round the matrices to 8 or 4 bits after loading. Default: as the files have them. */
+  readonly quantize?: QuantizedBits;
+  /** Fail when there is no tokenizer.json. Default false: the model then takes and gives token ids. */
+  readonly requireTokenizer?: boolean;
+}
+
+export interface DraftFiles {
+  readonly files: CheckpointFiles;
+  readonly maxTokens?: number | undefined;
+}
+
+/**
+ * Reads config.json, the tokenizer and the chat template if they are there, generation_config.json's stop tokens and
+ * the weights (F32, F16, BF16 or packed in 8 or 4 bits, sharded or not).
+ * @throws ConfigError, FormatError or DataError for what is missing, broken or not supported.
+ */
+export async function readLanguageModel(
+  files: CheckpointFiles,
+  options: ReadModelOptions & { readonly device: Device; readonly draft?: DraftFiles | undefined },
+): Promise<OnnxLanguageModel> {
+  const { quantize, requireTokenizer = false, draft, ...more } = options;
+  const loaded = await readTokenizer((name) => files.readText(name, MAX_TOKENIZER_FILE_BYTES));
+  if (loaded === undefined && requireTokenizer) throw noTokenizer(files.place);
+  const { config, weights, rawGenerationConfig } = await readWeights(files, quantize);
+  const stopTokens = stopTokenIds(config, rawGenerationConfig);
+  const eosToken = loaded?.config.eosToken ?? null;
+  const eosId = eosToken === null ? undefined : loaded?.tokenizer.specialTokens.get(eosToken);
+  // A chat model's own end token stands in tokenizer_config.json when no other file names it.
+  if (eosId !== undefined && eosId < config.vocabSize && !stopTokens.includes(eosId)) stopTokens.push(eosId);
+  return createLanguageModel({
+    config,
+    weights,
+    ...(loaded && {
+      tokenizer: loaded.tokenizer,
+      chatFormat: chatFormatOf(loaded.tokenizer, loaded.config),
+    }),
+    stopTokens,
+    ...(draft && { draft: { ...(await readWeights(draft.files, quantize)), ...maxTokensOf(draft) } }),
+    ...more,
+  });
+}
+
+const maxTokensOf = ({ maxTokens }: DraftFiles) => (maxTokens === undefined ? {} : { maxTokens });
+
+async function readWeights(files: CheckpointFiles, quantize: QuantizedBits | undefined) {
+  const { config, weights, rawGenerationConfig } = await readCheckpoint(files, { quantized: 'keep' });
+  const mixed: MixedWeights =
+    quantize === undefined ? weights : quantizeWeights(config, weights, { bits: quantize }).weights;
+  return { config, weights: mixed, rawGenerationConfig };
+}
