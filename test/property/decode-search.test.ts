@@ -154,7 +154,9 @@ async function slowBeams(model: WholeModel, prompt: readonly number[], one: Beam
     const worst = done.at(-1)!.score;
     const canImprove = done.some(({ ended }) => bound > (ended ? worst : NOTHING));
     const isFull = done.every(({ ended }) => ended);
-    if (!canImprove || (isFull && earlyStopping === true) || hits.every(Boolean)) return done[0]!;
+    if (!canImprove || (isFull && earlyStopping === true) || hits.every(Boolean)) {
+      return { tokens: done[0]!.tokens, numSteps: length };
+    }
   }
 }
 
@@ -213,6 +215,7 @@ describe.each(Object.entries(models))('searches of %s', (_, model) => {
           const stopTokens = [...new Set([likely[2 + random.integer(20, 6)]!, ...unlikely])];
           const one = { numBeams, lengthPenalty, earlyStopping, stopTokens, maxTokens };
           const slow = await slowBeams(whole, prompt, one);
+          const stepsBefore = fast.use.numSteps;
           const answer = await fast.generate(prompt, {
             maxTokens,
             stopTokens,
@@ -221,6 +224,7 @@ describe.each(Object.entries(models))('searches of %s', (_, model) => {
           const { tokens, stopToken, finishReason } = answer;
           expect([...tokens, ...(stopToken === undefined ? [] : [stopToken])]).toEqual(slow.tokens);
           expect(finishReason).toBe(stopToken === undefined ? 'length' : 'stop');
+          expect(fast.use.numSteps - stepsBefore).toBe(slow.numSteps);
           if (stopToken !== undefined) numStopped++;
           found.add(slow.tokens.join());
           numCases++;
