@@ -49,16 +49,8 @@ async function measure() {
     ] as const) {
       const steps = String(Math.round(Number(values.steps) * stepsShare));
       const words = ['train', '--data', ...files, '--tokenizer', tokenizer, '--out', out];
-      await command([
-        ...words,
-        '--minutes',
-        minutes,
-        '--params',
-        String(params),
-        '--length',
-        '256',
-        '--json',
-      ]);
+      const more = ['--params', String(params), '--length', '256', '--batch-size', '16', '--json'];
+      await command([...words, '--steps', steps, ...more]);
     }
   }
   const sizes = await Promise.all([target, draft].map((one) => parameters(join(one, 'model'))));
