@@ -49,6 +49,8 @@ interface Running {
 /** Padded tokens of one run that reads prompts while nothing is generated, and new tokens of a row in it. */
 const MAX_READ_TOKENS = 4096;
 const MAX_READ_LENGTH = 512;
+/** Numbers in the largest tensor of such a run: attention over a long context, scores of every token of a prompt. */
+const MAX_READ_NUMBERS = 2 ** 26;
 /** An idle engine keeps a cache of this size for the next request. */
 const KEEP_BYTES = 64 * 2 ** 20;
 /** How long the loop goes on before timers and other tasks get a turn. */
@@ -199,7 +201,6 @@ export class DecodeEngine {
     const sequences = new Set(this.#running.map((one) => one.sequence));
     let numRows = 0;
     for (const sequence of sequences) numRows += widthOf(sequence);
-    if (this.#running.length === 0) this.#fitCaches();
     let longest = this.#running.length > 0 ? this.#cache.capacity : 0;
     for (const { prompt, maxTokens } of sequences) longest = Math.max(longest, prompt.length + maxTokens);
     for (let at = 0; at < this.#queue.length && numRows < maxBatchSize; ) {
@@ -212,6 +213,7 @@ export class DecodeEngine {
       const width = widthOf(sequence);
       if (numRows + width > maxBatchSize) break;
       const finalLength = sequence.prompt.length + sequence.maxTokens;
+      if (this.#running.length === 0) this.#fitCaches(finalLength);
       const capacity = KeyValueCache.capacityFor(Math.max(longest, finalLength));
       const needed = (numRows + width) * capacity * this.#cache.bytesPerPosition;
       if (needed > maxCacheBytes) {
@@ -237,14 +239,10 @@ export class DecodeEngine {
     }
   }
 
-  /** Caches kept from longer texts would cost every run time, and more memory than those that come are promised. */
-  #fitCaches(): void {
-    let longest = 0;
-    for (const { prompt, maxTokens } of this.#queue.slice(0, this.#limits.maxBatchSize)) {
-      longest = Math.max(longest, prompt.length + maxTokens);
-    }
+  /** Room kept from a longer text would cost every run time, and memory that was not counted, times the slots. */
+  #fitCaches(length: number): void {
     for (const cache of this.#caches) {
-      if (cache.capacity > KeyValueCache.capacityFor(longest)) cache.release();
+      if (cache.capacity > KeyValueCache.capacityFor(length)) cache.release();
     }
   }
 
@@ -291,7 +289,7 @@ export class DecodeEngine {
   /** Reads the next chunk of as many prompts as fit a run. */
   async #read(): Promise<void> {
     const first = this.#numGenerating;
-    const budget = first > 0 ? this.#limits.chunkLength : MAX_READ_TOKENS;
+    const budget = this.#readBudget(first);
     const longest = Math.min(budget, MAX_READ_LENGTH);
     const chunks: Int32Array[] = [];
     let length = 0;
@@ -356,6 +354,19 @@ export class DecodeEngine {
       const at = ends[row]! * vocabSize;
       this.#choose(one, output.logits.subarray(at, at + vocabSize));
     }
+  }
+
+  /** Padded tokens that a run may read: steps of what is generated wait for it, and memory is finite. */
+  #readBudget(first: number): number {
+    const { numHeads, vocabSize } = this.#decoder.config;
+    let perToken = 1;
+    for (const { sequence, numTokens } of this.#running.slice(first)) {
+      const numPlaces = Math.max(this.#cache.capacity, KeyValueCache.capacityFor(numTokens));
+      const isScored = !isBranching(sequence) && sequence.readsPrompt;
+      perToken = Math.max(perToken, numHeads * numPlaces, isScored ? vocabSize : 0);
+    }
+    const affordable = Math.max(1, Math.floor(MAX_READ_NUMBERS / perToken));
+    return Math.min(affordable, first > 0 ? this.#limits.chunkLength : MAX_READ_TOKENS);
   }
 
   /** One token for every generating row. */
