@@ -1,5 +1,5 @@
 /**
- * Contrastive search (Su et al. 2022, arXiv 2202.06417, equation 5): of the `topK` most probable tokens the one that
+ * Contrastive search (Su et al. 2022, arXiv 2202.06417): of the `topK` most probable tokens the one that
  * maximises (1 - alpha) p(v) - alpha max_j cos(h_v, h_j), where h_v is the hidden state of the token when it is read
  * after the text so far, and h_j those of all tokens before it, the prompt's included. Every candidate is a row.
  */
