@@ -85,8 +85,6 @@ export interface TransformerOptions {
    * and `present` holds what was given. Default: their own. Not with a cache.
    */
   readonly extend?: (layer: number, own: KeyValue) => KeyValue;
-  /** Rows of the embedding matrix at ids [B, T], [B, T, D]. Default: the one operator for its kind. */
-  readonly embed?: (weight: ModelParameter, idsBT: Tensor) => Tensor;
   /** Recompute each layer's inner values in the backward pass instead of keeping them. */
   readonly remat?: boolean;
   /**
@@ -194,8 +192,7 @@ export function transformer(
   const [batch, length] = inputs.idsBT.shape as [Dim, Dim];
   const { queries: queryTables, keys: keyTables } =
     options.rotary ?? constantTables(config, options.maxPositions);
-  const look = options.embed ?? embed;
-  const embedded = look(parameter(parameters, 'model.embed_tokens.weight'), inputs.idsBT);
+  const embedded = embed(parameter(parameters, 'model.embed_tokens.weight'), inputs.idsBT);
   let xND = reshape(embedded, [-1, config.hiddenSize]);
   options.observe?.('embedding', xND);
   const present: KeyValue[] = [];

@@ -14,22 +14,17 @@ import {
   cast,
   concat,
   cumsum,
-  type Dim,
-  floor,
   greater,
   input,
   lessEqual,
   max,
   maximum,
-  mul,
   reshape,
   scalar,
   scale,
-  stack,
   sub,
   sum,
-  Tensor,
-  take,
+  type Tensor,
   takeAlong,
   where,
 } from '../../tensor/index.ts';
@@ -38,7 +33,6 @@ import {
   type KeyValue,
   logits,
   MASKED,
-  type ModelParameter,
   type ModelParameters,
   type RotaryTables,
   transformer,
@@ -89,7 +83,6 @@ export function exportedGraph(
     {
       maxPositions: config.maxPositionEmbeddings,
       rotary: { keys: rotaryTables },
-      embed,
       extend: (layer, own) => ({
         keyBKTC: concat([past[layer]!.keyBKTC, own.keyBKTC], 2),
         valueBKTC: concat([past[layer]!.valueBKTC, own.valueBKTC], 2),
@@ -104,28 +97,6 @@ export function exportedGraph(
     outputs[`present.${layer}.value`] = valueBKTC;
   });
   return { outputs, inputs: [idsBT, maskBS] };
-}
-
-/**
- * Rows of the embedding matrix. Quantised ones are widened by plain operators: not every build of ONNX Runtime for
- * browsers has the one that does both.
- */
-function embed(weight: ModelParameter, idsBT: Tensor): Tensor {
-  if (weight instanceof Tensor) return take(weight, idsBT);
-  const { shape, bits, blockSize, data, scales } = weight;
-  const [batch, length] = idsBT.shape as [Dim, Dim];
-  const numBlocks = shape[1] / blockSize;
-  const bytes = cast(take(data, idsBT), 'float32');
-  const codes = bits === 8 ? bytes : halves(bytes);
-  const steps = reshape(sub(codes, scalar(2 ** (bits - 1))), [batch, length, numBlocks, blockSize]);
-  const values = mul(steps, reshape(take(scales, idsBT), [batch, length, numBlocks, 1]));
-  return reshape(values, [batch, length, shape[1]]);
-}
-
-/** Each byte as its low and its high half, side by side: [..., n] -> [..., n, 2]. */
-function halves(bytes: Tensor): Tensor {
-  const high = floor(scale(bytes, 1 / 16));
-  return stack([sub(bytes, scale(high, 16)), high], -1);
 }
 
 /** Which of the S places the T new tokens have: the last ones, counted from 0. */

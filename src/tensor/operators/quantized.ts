@@ -1,12 +1,13 @@
 /**
  * Products and look-ups with matrices whose weights are stored in blocks of 8 or 4 bits (symmetric, one scale a
- * block): value = (code - 2^(bits - 1)) * scale. ONNX Runtime's MatMulNBits and GatherBlockQuantized read the same
- * bytes, so that tied embeddings are stored once. Forward only: codes have no gradient.
+ * block): value = (code - 2^(bits - 1)) * scale. Products (ONNX Runtime's MatMulNBits) and look-ups read the same bytes,
+ * so that tied embeddings are stored once. Forward only: codes have no gradient.
  *
  * Give weights as constants: ONNX Runtime lays constants out for its kernels when a program is loaded; codes that
  * are fed as inputs are expanded to float32 in every run, which is slower than a float32 product.
  */
 import { ConfigError } from '../../core/errors.ts';
+import { DATA_TYPES } from '../onnx-model.ts';
 import {
   applyOne,
   defineOperator,
@@ -15,7 +16,7 @@ import {
   requireFloat,
   shapeError,
 } from '../operator.ts';
-import { formatShape, type Node, type Shape, type Tensor } from '../tensor.ts';
+import { formatShape, type Node, type Tensor } from '../tensor.ts';
 import { requireIndices } from './gather.ts';
 import { constant, input } from './source.ts';
 
@@ -53,7 +54,7 @@ export interface QuantizedMatmulOptions {
 /** MatMulNBits' `accuracy_level`. */
 const ACCURACY_LEVELS = { float32: 0, int8: 4 } as const;
 
-/** Block sizes that the kernels of MatMulNBits and GatherBlockQuantized know. */
+/** Block sizes that the kernels of MatMulNBits know. */
 export const QUANTIZED_BLOCK_SIZES: readonly number[] = [16, 32, 64, 128, 256];
 
 interface LayoutAttributes {
@@ -156,21 +157,35 @@ const quantizedTakeOperator = defineOperator({
   gradientRefused: noGradient('quantizedTake'),
 });
 
-/** The codes are read as they lie for the product: [out, blocks, bytes], so scales get a last axis of 1. */
+/**
+ * Gathers codes and scales and widens them by plain operators. GatherBlockQuantized does all of it, but with 8 bits
+ * not in every build of ONNX Runtime for browsers; the values are the same, bit for bit.
+ */
 function lowerTake(context: Lowering, node: Node, [data, scales, indices]: readonly string[]): string[] {
   const { shape, bits, blockSize } = attributesOf(node);
+  const one = (type: string, ...inputs: string[]) => context.emit(type, inputs)[0]!;
+  const number = (value: number) => context.constant(Float32Array.of(value), [], 'float32');
+  // 0 takes the size of the indices' axis.
+  const reshaped = (x: string, ...last: number[]) => {
+    const sizes = [...node.inputs[2]!.shape.map(() => 0), ...last];
+    return one('Reshape', x, context.constant(BigInt64Array.from(sizes, BigInt), [sizes.length], 'int64'));
+  };
   const numBlocks = shape[1] / blockSize;
-  const dims = (...sizes: number[]) =>
-    context.constant(BigInt64Array.from(sizes, BigInt), [sizes.length], 'int64');
-  const deep = context.emit('Reshape', [scales!, dims(shape[0], numBlocks, 1)])[0]!;
-  const rows = context.emit(
-    'GatherBlockQuantized',
-    [data!, indices!, deep],
-    { bits, block_size: blockSize, gather_axis: 0, quantize_axis: 2 },
-    { domain: 'com.microsoft' },
-  )[0]!;
-  const indexShape: Shape = node.inputs[2]!.shape;
-  return context.emit('Reshape', [rows, dims(...indexShape.map(() => 0), shape[1])]);
+  const bytes = context.emit('Cast', [one('Gather', data!, indices!)], { to: DATA_TYPES.float32 })[0]!;
+  const codes =
+    bits === 8 ? bytes : reshaped(halves(context, reshaped(bytes, shape[1] / 2, 1)), numBlocks, blockSize);
+  const steps = one('Sub', codes, number(2 ** (bits - 1)));
+  const values = one('Mul', steps, reshaped(one('Gather', scales!, indices!), numBlocks, 1));
+  return [reshaped(values, shape[1])];
+}
+
+/** Each byte as its low and its high half, side by side: [..., 1] -> [..., 2]. */
+function halves(context: Lowering, bytes: string): string {
+  const one = (type: string, ...inputs: string[]) => context.emit(type, inputs)[0]!;
+  const number = (value: number) => context.constant(Float32Array.of(value), [], 'float32');
+  const high = one('Floor', one('Mul', bytes, number(1 / 16)));
+  const low = one('Sub', bytes, one('Mul', high, number(16)));
+  return context.emit('Concat', [low, high], { axis: -1 })[0]!;
 }
 
 /** A quantised matrix fixed in the program. Throws ConfigError or ShapeError where sizes do not fit. */
