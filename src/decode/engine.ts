@@ -362,8 +362,7 @@ export class DecodeEngine {
     let perToken = 1;
     for (const { sequence, numTokens } of this.#running.slice(first)) {
       const numPlaces = Math.max(this.#cache.capacity, KeyValueCache.capacityFor(numTokens));
-      const isScored = !isBranching(sequence) && sequence.readsPrompt;
-      perToken = Math.max(perToken, numHeads * numPlaces, isScored ? vocabSize : 0);
+      perToken = Math.max(perToken, numHeads * numPlaces, sequence.readsPrompt ? vocabSize : 0);
     }
     const affordable = Math.max(1, Math.floor(MAX_READ_NUMBERS / perToken));
     return Math.min(affordable, first > 0 ? this.#limits.chunkLength : MAX_READ_TOKENS);

@@ -340,6 +340,7 @@ describe('a beam search step by step', () => {
         rows = (branches ?? []).map(() => rowOf(0, 1, 0, 0, 0));
       }
       expect((await search.completion).tokens).toEqual([1, 1, 1, 1, 1]);
+      expect(search.hypotheses.some(({ score }) => Number.isNaN(score))).toBe(false);
     }
   });
 });
