@@ -6,7 +6,7 @@ import type { TransformerConfig } from '../../src/model/config.ts';
 import { causalMask, logits, transformer } from '../../src/model/transformer.ts';
 import { cpuDevice } from '../../src/runtime/index.node.ts';
 import { input } from '../../src/tensor/index.ts';
-import { chatMl, encodeChat } from '../../src/tokenizer/index.ts';
+import { type ChatMessage, chatMl, encodeChat } from '../../src/tokenizer/index.ts';
 import { tinyChatModel } from '../fixtures/backends/tiny-gguf.ts';
 import { tinyModel } from '../fixtures/models/random-model.ts';
 
@@ -119,7 +119,7 @@ describe.each(Object.entries(shapes))('of a model with %s', (_, shape) => {
 
 describe('of a chat', () => {
   const { tokenizer, ...model } = tinyChatModel({}, 2);
-  const messages = [
+  const messages: ChatMessage[] = [
     { role: 'system', content: 'the cat' },
     { role: 'user', content: 'sat on the mat?' },
   ];
