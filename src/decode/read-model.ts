@@ -2,7 +2,7 @@
  * A model's files to a model that answers, wherever the files are: what loading from a folder and fetching over HTTP
  * have in common. Browser-safe.
  */
-import type { CheckpointFiles } from '../model/checkpoint-files.ts';
+import { type CheckpointFiles, CONFIG_NAME, readJsonObject } from '../model/checkpoint-files.ts';
 import { quantizeWeights } from '../model/quantize/quantize-weights.ts';
 import type { MixedWeights } from '../model/quantized.ts';
 import { readCheckpoint, stopTokenIds } from '../model/read-checkpoint.ts';
@@ -44,7 +44,11 @@ export async function readLanguageModel(
 ): Promise<OnnxLanguageModel> {
   const { quantize, requireTokenizer = false, draft, ...more } = options;
   const loaded = await readTokenizer((name) => files.readText(name, MAX_TOKENIZER_FILE_BYTES));
-  if (loaded === undefined && requireTokenizer) throw noTokenizer(files.place);
+  if (loaded === undefined && requireTokenizer) {
+    // Where not even a config is, the place is wrong, not the tokenizer.
+    if ((await readJsonObject(files, CONFIG_NAME)) === undefined) throw files.missing([CONFIG_NAME]);
+    throw noTokenizer(files.place);
+  }
   const { config, weights, rawGenerationConfig } = await readWeights(files, quantize);
   const stopTokens = stopTokenIds(config, rawGenerationConfig);
   const eosToken = loaded?.config.eosToken ?? null;
