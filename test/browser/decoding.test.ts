@@ -84,6 +84,8 @@ async function open(query: string, prepare?: (page: Page) => Promise<unknown>): 
   const complaints: string[] = [];
   const requested: string[] = [];
   const page = await chromium.browser.newPage();
+  // A GPU in software compiles every kernel on cores that others may be using.
+  page.setDefaultTimeout(150_000);
   page.on('console', (message) => {
     if (message.type() === 'error') complaints.push(message.text());
   });
