@@ -3,13 +3,28 @@
  * error that names the field.
  */
 import { ConfigError, DataError, LimitError } from '../core/errors.ts';
-import { chainOf, SAMPLING_SETTINGS, type SamplingSettings } from '../sampling/index.ts';
+import { chainOf, SAMPLING_SETTINGS, type SamplerChain, type SamplingSettings } from '../sampling/index.ts';
 import { type ChatFormat, encodeChat, type Tokenizer } from '../tokenizer/index.ts';
-import type { GenerationSettings } from './generation.ts';
 import type { GenerateOptions, Prompt } from './language-model.ts';
 
 export const DEFAULT_MAX_TOKENS = 256;
 const MAX_LOGPROBS = 1000;
+
+/** What one answer is generated with. */
+export interface GenerationSettings {
+  readonly prompt: Int32Array;
+  readonly maxTokens: number;
+  readonly chain: SamplerChain;
+  readonly seed: number;
+  readonly choice: number;
+  readonly stopTokens: ReadonlySet<number>;
+  readonly stop: readonly string[];
+  readonly logprobs: number | undefined;
+  readonly logprobsMode: 'raw' | 'processed';
+  readonly promptLogprobs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly tokenizer: Tokenizer | undefined;
+}
 
 /** What of a model decides what prompts and options mean. */
 export interface ModelFacts {

@@ -9,10 +9,11 @@ import type { MixedWeights } from '../model/quantized.ts';
 import type { Device } from '../runtime/device.ts';
 import { SAMPLING_SETTINGS } from '../sampling/index.ts';
 import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
+import type { AnswerGroup } from './answer.ts';
 import { completionStream } from './completion-stream.ts';
 import { Decoder, type Determinism } from './decoder.ts';
 import { DecodeEngine, type EngineLimits, type EngineUse } from './engine.ts';
-import { type AnswerGroup, Generation } from './generation.ts';
+import { Generation } from './generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from './generation-settings.ts';
 import type {
   Completion,
@@ -23,6 +24,7 @@ import type {
   LanguageModelCapabilities,
   Prompt,
 } from './language-model.ts';
+import { freshSeed, optionsOfEach } from './language-model-calls.ts';
 import { startSearch } from './search/start-search.ts';
 import type { DraftOptions } from './speculation.ts';
 
@@ -110,17 +112,10 @@ export class OnnxLanguageModel implements LanguageModel {
     prompts: readonly Prompt[],
     options: GenerateOptions | readonly GenerateOptions[] = {},
   ): Promise<Completion[]> {
-    const listed = Array.isArray(options) ? (options as readonly GenerateOptions[]) : undefined;
-    if (listed && listed.length !== prompts.length) {
-      throw new ConfigError(
-        `generateMany: ${prompts.length} prompts and ${listed.length} options; give one for each, or one for all.`,
-      );
-    }
+    const each = optionsOfEach(prompts, options);
     const seed = freshSeed();
     const group = { isAbandoned: false };
-    const generations = prompts.map((prompt, i) =>
-      this.#start(prompt, listed?.[i] ?? (options as GenerateOptions), seed, group),
-    );
+    const generations = prompts.map((prompt, i) => this.#start(prompt, each[i]!, seed, group));
     this.#engine.submit(generations);
     try {
       return await Promise.all(generations.map((generation) => generation.completion));
@@ -157,11 +152,6 @@ export class OnnxLanguageModel implements LanguageModel {
     if (options.search !== undefined) return startSearch(ids, options, facts, seed, group, push);
     return new Generation(generationSettings(ids, options, facts, seed), group, push);
   }
-}
-
-/** A seed for callers who gave none: 32 bits, so that it is easily typed again. */
-function freshSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0]!;
 }
 
 /** [least, most] of every limit. */

@@ -7,8 +7,9 @@ import { availableParallelism } from 'node:os';
 import { ConfigError } from '../../core/errors.ts';
 import { SAMPLING_SETTINGS } from '../../sampling/index.ts';
 import { type ChatFormat, chatFormatOf } from '../../tokenizer/index.ts';
+import type { AnswerGroup } from '../answer.ts';
 import { completionStream } from '../completion-stream.ts';
-import { type AnswerGroup, Generation } from '../generation.ts';
+import { Generation } from '../generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from '../generation-settings.ts';
 import type {
   Completion,

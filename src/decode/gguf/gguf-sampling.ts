@@ -1,6 +1,6 @@
 /** How much of a model's scores a request looks at, so that the others need not be copied out of llama.cpp. */
 import { Sampler } from '../../sampling/index.ts';
-import type { GenerationSettings } from '../generation.ts';
+import type { GenerationSettings } from '../generation-settings.ts';
 
 /** All scores, so many of the best, or only which one is the first best. */
 export type WantedScores = 'all' | 'best' | { readonly top: number };

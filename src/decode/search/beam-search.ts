@@ -3,7 +3,7 @@
  * running one can be better. The rules are those of transformers (4.50 and later): candidates, what counts as
  * finished, length penalty and the three ways to stop. Numbers are sums of log-probabilities in nats.
  */
-import type { AnswerGroup } from '../generation.ts';
+import type { AnswerGroup } from '../answer.ts';
 import type { CompletionChunk, FinishReason, PositionLogprobs } from '../language-model.ts';
 import type { Branch, BranchRow } from '../sequence.ts';
 import { Search } from './search.ts';

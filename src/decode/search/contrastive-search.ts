@@ -4,7 +4,7 @@
  * after the text so far, and h_j those of all tokens before it, the prompt's included. Every candidate is a row.
  */
 import { PlinthError } from '../../core/errors.ts';
-import type { AnswerGroup } from '../generation.ts';
+import type { AnswerGroup } from '../answer.ts';
 import type { CompletionChunk } from '../language-model.ts';
 import type { Branch, BranchRow } from '../sequence.ts';
 import { HiddenStates } from './hidden-states.ts';

@@ -9,7 +9,7 @@ import {
   type SamplingSettings,
   type StageName,
 } from '../../sampling/index.ts';
-import type { GenerationSettings } from '../generation.ts';
+import type { GenerationSettings } from '../generation-settings.ts';
 import { generationSettings, type ModelFacts } from '../generation-settings.ts';
 import type { GenerateOptions, SearchMethod } from '../language-model.ts';
 

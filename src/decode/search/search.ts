@@ -10,10 +10,10 @@ import {
   Sampler,
   type SamplingPlace,
 } from '../../sampling/index.ts';
-import type { AnswerGroup } from '../generation.ts';
+import type { AnswerGroup } from '../answer.ts';
+import { Answer } from '../answer.ts';
 import type { Completion, CompletionChunk, PositionLogprobs } from '../language-model.ts';
 import type { Branch, BranchingSequence, BranchRow } from '../sequence.ts';
-import { Answer } from './answer.ts';
 import type { SearchSettings } from './search-settings.ts';
 
 /** A token that may come next, with its log-probability (nats) under what the stages left. */

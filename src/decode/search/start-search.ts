@@ -1,5 +1,5 @@
 /** The search that a caller's options ask for. */
-import type { AnswerGroup } from '../generation.ts';
+import type { AnswerGroup } from '../answer.ts';
 import type { ModelFacts } from '../generation-settings.ts';
 import type { CompletionChunk, GenerateOptions } from '../language-model.ts';
 import { BeamSearch } from './beam-search.ts';

@@ -1,11 +1,16 @@
 /**
- * The answer that a search gives: tokens that are chosen for good become text, until a stop token, a stop string,
- * the length or the caller ends it. It knows nothing of scores.
+ * An answer being given: tokens that are chosen for good become text and pieces of it, until a stop token, a stop
+ * string, the length or the caller ends it. It knows nothing of scores.
  */
-import { TextStream } from '../../tokenizer/index.ts';
-import type { AnswerGroup, GenerationSettings } from '../generation.ts';
-import type { Completion, CompletionChunk, FinishReason, PositionLogprobs } from '../language-model.ts';
-import { StopStrings } from '../stop-strings.ts';
+import { TextStream } from '../tokenizer/index.ts';
+import type { GenerationSettings } from './generation-settings.ts';
+import type { Completion, CompletionChunk, FinishReason, PositionLogprobs } from './language-model.ts';
+import { StopStrings } from './stop-strings.ts';
+
+/** What a caller holds to give up several answers at once. */
+export interface AnswerGroup {
+  isAbandoned: boolean;
+}
 
 export class Answer {
   readonly completion: Promise<Completion>;
@@ -94,11 +99,12 @@ export class Answer {
   }
 
   #emit(): void {
+    if (!this.#onChunk) return;
     const text = this.#text.slice(this.#textGiven);
     const tokens = this.#tokens.slice(this.#tokensGiven);
     if (text === '' && tokens.length === 0) return;
     this.#textGiven = this.#text.length;
     this.#tokensGiven = this.#tokens.length;
-    this.#onChunk?.({ text, tokens });
+    this.#onChunk({ text, tokens });
   }
 }
