@@ -159,7 +159,7 @@ const quantizedTakeOperator = defineOperator({
 
 /**
  * Gathers codes and scales and widens them by plain operators. GatherBlockQuantized does all of it, but with 8 bits
- * not in every build of ONNX Runtime for browsers; the values are the same, bit for bit.
+ * not on the CPU of every build of ONNX Runtime for browsers; the values are the same, bit for bit.
  */
 function lowerTake(context: Lowering, node: Node, [data, scales, indices]: readonly string[]): string[] {
   const { shape, bits, blockSize } = attributesOf(node);
