@@ -1,6 +1,7 @@
 /** Decoding: language models that answer. Browser-safe; `index.node.ts` adds loading from a folder. */
 export type { Determinism } from './decoder.ts';
 export type { EngineLimits, EngineUse } from './engine.ts';
+export { type FetchLanguageModelOptions, type FetchProgress, fetchLanguageModel } from './fetch-model.ts';
 export type {
   Completion,
   CompletionChunk,

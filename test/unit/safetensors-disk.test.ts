@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FormatError, PlinthError } from '../../src/core/errors.ts';
+import { openWeights } from '../../src/model/checkpoint-folder.node.ts';
 import { SafetensorsFile, writeSafetensors } from '../../src/model/safetensors.node.ts';
 import { encodeSafetensors, type TensorInput } from '../../src/model/safetensors.ts';
-import { openWeights } from '../../src/model/checkpoint-folder.node.ts';
 
 let folder: string;
 beforeEach(async () => {
