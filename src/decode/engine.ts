@@ -4,10 +4,12 @@
  * never depends on its company: rows do not see each other, and every sequence chooses its own tokens. The
  * engine knows token ids and scores only, neither text nor sampling.
  */
-import { LimitError, PlinthError } from '../core/errors.ts';
+import { LimitError } from '../core/errors.ts';
+import { type BatchRow, BatchRows } from './batch-rows.ts';
 import type { Decoder } from './decoder.ts';
 import { DecoderBatch } from './decoder-batch.ts';
 import { KeyValueCache } from './key-value-cache.ts';
+import { disposedError } from './language-model-calls.ts';
 import { PrefixCache } from './prefix-cache.ts';
 import { type BranchingSequence, type BranchRow, isBranching, type Sequence } from './sequence.ts';
 import { type DraftOptions, Speculation } from './speculation.ts';
@@ -36,16 +38,6 @@ export interface EngineUse {
   readonly numSteps: number;
 }
 
-/** A row of the batch. */
-interface Running {
-  readonly sequence: Sequence | BranchingSequence;
-  /** Prompt and tokens so far, `numTokens` of them; the cache holds the first ones. */
-  readonly tokens: Int32Array;
-  numTokens: number;
-  /** Among the rows of one branching sequence. */
-  row: number;
-}
-
 /** Padded tokens of one run that reads prompts while nothing is generated, and new tokens of a row in it. */
 const MAX_READ_TOKENS = 4096;
 const MAX_READ_LENGTH = 512;
@@ -68,9 +60,7 @@ export class DecodeEngine {
   /** That of the model, and of the draft model with the same slots. */
   readonly #caches: readonly KeyValueCache[];
   readonly #queue: (Sequence | BranchingSequence)[] = [];
-  /** By slot: first those that generate (all but their last token is in the cache), then those that read. */
-  readonly #running: Running[] = [];
-  #numGenerating = 0;
+  readonly #rows: BatchRows;
   #loop: Promise<void> | undefined;
   #numSteps = 0;
   #numRounds = 0;
@@ -84,11 +74,12 @@ export class DecodeEngine {
     this.#batch = new DecoderBatch(decoder, this.#cache);
     this.#speculation = draft && new Speculation(draft, limits.maxCacheBytes);
     this.#caches = this.#speculation ? [this.#cache, this.#speculation.cache] : [this.#cache];
+    this.#rows = new BatchRows(this.#caches);
   }
 
   get use(): EngineUse {
     return {
-      numRunning: this.#running.length,
+      numRunning: this.#rows.count,
       numWaiting: this.#queue.length,
       cacheBytes: this.#cache.sizeBytes,
       prefixCacheBytes: this.#prefixes.use.sizeBytes,
@@ -140,7 +131,7 @@ export class DecodeEngine {
     // What is submitted in one go starts in one batch.
     await Promise.resolve();
     let turnEnd = performance.now() + TURN_MS;
-    while (this.#queue.length > 0 || this.#running.length > 0) {
+    while (this.#queue.length > 0 || this.#rows.count > 0) {
       try {
         this.#dropEnded();
         this.#admit();
@@ -160,13 +151,13 @@ export class DecodeEngine {
 
   /** One chunk of the prompts that are still being read, then one step of everything else. */
   async #advance(): Promise<void> {
-    if (this.#numGenerating < this.#running.length) await this.#read();
-    if (this.#numGenerating > 0) await this.#step();
+    if (this.#rows.numGenerating < this.#rows.count) await this.#read();
+    if (this.#rows.numGenerating > 0) await this.#step();
   }
 
   #failAll(error: unknown): void {
-    for (const sequence of new Set(this.#running.map((one) => one.sequence))) {
-      this.#drop(sequence);
+    for (const sequence of new Set(this.#rows.all.map((one) => one.sequence))) {
+      this.#rows.removeAll(sequence);
       sequence.fail(error);
     }
   }
@@ -178,9 +169,9 @@ export class DecodeEngine {
       for (const sequence of this.#queue.splice(0)) sequence.fail(disposedError());
       return;
     }
-    for (const sequence of new Set(this.#running.map((one) => one.sequence))) {
+    for (const sequence of new Set(this.#rows.all.map((one) => one.sequence))) {
       if (!sequence.isCancelled) continue;
-      this.#drop(sequence);
+      this.#rows.removeAll(sequence);
       sequence.cancel();
     }
     // Those that wait hold no memory: a look now and then will do.
@@ -190,7 +181,7 @@ export class DecodeEngine {
       for (const sequence of waiting) if (sequence.isCancelled) sequence.cancel();
     }
     if (this.#cache.sizeBytes > KEEP_BYTES) {
-      for (const cache of this.#caches) cache.shrink(Math.max(1, this.#running.length));
+      for (const cache of this.#caches) cache.shrink(Math.max(1, this.#rows.count));
     }
   }
 
@@ -198,10 +189,10 @@ export class DecodeEngine {
   #admit(): void {
     const { maxBatchSize, maxCacheBytes } = this.#limits;
     const widthOf = (sequence: Sequence | BranchingSequence) => (isBranching(sequence) ? sequence.width : 1);
-    const sequences = new Set(this.#running.map((one) => one.sequence));
+    const sequences = new Set(this.#rows.all.map((one) => one.sequence));
     let numRows = 0;
     for (const sequence of sequences) numRows += widthOf(sequence);
-    let longest = this.#running.length > 0 ? this.#cache.capacity : 0;
+    let longest = this.#rows.count > 0 ? this.#cache.capacity : 0;
     for (const { prompt, maxTokens } of sequences) longest = Math.max(longest, prompt.length + maxTokens);
     for (let at = 0; at < this.#queue.length && numRows < maxBatchSize; ) {
       const sequence = this.#queue[at]!;
@@ -213,11 +204,11 @@ export class DecodeEngine {
       const width = widthOf(sequence);
       if (numRows + width > maxBatchSize) break;
       const finalLength = sequence.prompt.length + sequence.maxTokens;
-      if (this.#running.length === 0) this.#fitCaches(finalLength);
+      if (this.#rows.count === 0) this.#fitCaches(finalLength);
       const capacity = KeyValueCache.capacityFor(Math.max(longest, finalLength));
       const needed = (numRows + width) * capacity * this.#cache.bytesPerPosition;
       if (needed > maxCacheBytes) {
-        if (this.#running.length > 0) break;
+        if (this.#rows.count > 0) break;
         this.#queue.splice(at, 1);
         sequence.fail(
           new LimitError(
@@ -248,8 +239,8 @@ export class DecodeEngine {
 
   #sharesUnread(sequence: Sequence | BranchingSequence): boolean {
     if (sequence.readsPrompt) return false;
-    for (let slot = this.#numGenerating; slot < this.#running.length; slot++) {
-      const { prompt } = this.#running[slot]!.sequence;
+    for (let slot = this.#rows.numGenerating; slot < this.#rows.count; slot++) {
+      const { prompt } = this.#rows.all[slot]!.sequence;
       const most = Math.min(prompt.length, sequence.prompt.length - 1);
       let shared = 0;
       while (shared < most && prompt[shared] === sequence.prompt[shared]) shared++;
@@ -261,41 +252,31 @@ export class DecodeEngine {
 
   /** Takes the next slot; what is known of the prompt is copied into it. */
   #begin(sequence: Sequence | BranchingSequence): void {
-    const { prompt, maxTokens } = sequence;
-    const slot = this.#running.length;
+    const { prompt } = sequence;
     const usesPrefix = this.#prefixes.isOn && !sequence.readsPrompt;
     const match = usesPrefix ? this.#prefixes.match(prompt, prompt.length - 1) : undefined;
+    let row: BatchRow;
     try {
-      const tokens = new Int32Array(prompt.length + maxTokens);
-      tokens.set(prompt);
-      for (const cache of this.#caches) cache.reserve(slot + 1, match ? match.length + 1 : 1);
-      this.#running.push({ sequence, tokens, numTokens: prompt.length, row: 0 });
+      row = this.#rows.add(sequence, match ? match.length + 1 : 1);
     } catch (error) {
       sequence.fail(error);
       return;
     }
+    const slot = this.#rows.slotOf(row);
     for (const { rows, count } of match?.blocks ?? []) this.#cache.restore(slot, rows, count);
-    this.#settle(slot);
-  }
-
-  /** Moves a row that has read its prompt (but for the last token) to those that generate. */
-  #settle(slot: number): void {
-    if (slot < this.#numGenerating) return;
-    if (this.#cache.lengthOf(slot) < this.#running[slot]!.numTokens - 1) return;
-    this.#swap(slot, this.#numGenerating);
-    this.#numGenerating++;
+    if (this.#cache.lengthOf(slot) >= row.numTokens - 1) this.#rows.beginGenerating(row);
   }
 
   /** Reads the next chunk of as many prompts as fit a run. */
   async #read(): Promise<void> {
-    const first = this.#numGenerating;
+    const first = this.#rows.numGenerating;
     const budget = this.#readBudget(first);
     const longest = Math.min(budget, MAX_READ_LENGTH);
     const chunks: Int32Array[] = [];
     let length = 0;
     let total = 0;
-    for (let slot = first; slot < this.#running.length; slot++) {
-      const { tokens, numTokens } = this.#running[slot]!;
+    for (let slot = first; slot < this.#rows.count; slot++) {
+      const { tokens, numTokens } = this.#rows.all[slot]!;
       const start = this.#cache.lengthOf(slot);
       const chunk = tokens.subarray(start, Math.min(numTokens, start + longest));
       const padded = (chunks.length + 1) * Math.max(length, chunk.length);
@@ -306,11 +287,11 @@ export class DecodeEngine {
       length = Math.max(length, chunk.length);
       total += chunk.length;
     }
-    const rows = this.#running.slice(first, first + chunks.length);
+    const rows = this.#rows.all.slice(first, first + chunks.length);
     const readsAll = rows.some(({ sequence }) => sequence.readsPrompt);
     const readsHidden = rows.some(({ sequence }) => isBranching(sequence) && sequence.readsPrompt);
     const wanted = readsAll ? 'all' : 'last';
-    const output = await this.#batch.read(first, this.#running.length, chunks, wanted, readsHidden);
+    const output = await this.#batch.read(first, this.#rows.count, chunks, wanted, readsHidden);
     const { vocabSize, hiddenSize } = this.#decoder.config;
     let place = 0;
     const ends: number[] = [];
@@ -319,7 +300,7 @@ export class DecodeEngine {
     });
     chunks.forEach((chunk, row) => {
       const { sequence, tokens } = rows[row]!;
-      const slot = this.#running.indexOf(rows[row]!);
+      const slot = this.#rows.slotOf(rows[row]!);
       const known = this.#cache.lengthOf(slot);
       this.#prefixes.insert(tokens, known, (start, count) => this.#cache.extract(slot, start, count));
       if (sequence.readsPrompt) {
@@ -340,17 +321,16 @@ export class DecodeEngine {
     });
     // By identity: rows that end or settle change places with others.
     for (const [row, one] of rows.entries()) {
-      const slot = this.#running.indexOf(one);
+      const slot = this.#rows.slotOf(one);
       if (slot < 0) continue;
       if (this.#cache.lengthOf(slot) < one.numTokens - 1) continue;
       if (isBranching(one.sequence) || this.#cache.lengthOf(slot) < one.numTokens) {
         // Its last token is still to come (or its states are wanted too): the next step runs it.
-        this.#cache.truncate(slot, one.numTokens - 1);
-        this.#settle(slot);
+        this.#rows.truncate(one, one.numTokens - 1);
+        this.#rows.beginGenerating(one);
         continue;
       }
-      this.#swap(slot, this.#numGenerating);
-      this.#numGenerating++;
+      this.#rows.beginGenerating(one);
       const at = ends[row]! * vocabSize;
       this.#choose(one, output.logits.subarray(at, at + vocabSize));
     }
@@ -360,7 +340,7 @@ export class DecodeEngine {
   #readBudget(first: number): number {
     const { numHeads, vocabSize } = this.#decoder.config;
     let perToken = 1;
-    for (const { sequence, numTokens } of this.#running.slice(first)) {
+    for (const { sequence, numTokens } of this.#rows.all.slice(first)) {
       const numPlaces = Math.max(this.#cache.capacity, KeyValueCache.capacityFor(numTokens));
       perToken = Math.max(perToken, numHeads * numPlaces, sequence.readsPrompt ? vocabSize : 0);
     }
@@ -371,17 +351,17 @@ export class DecodeEngine {
   /** One token for every generating row. */
   async #step(): Promise<void> {
     this.#numSteps++;
-    const rows = this.#running.slice(0, this.#numGenerating);
+    const rows = this.#rows.all.slice(0, this.#rows.numGenerating);
     const branching = rows.some(({ sequence }) => isBranching(sequence));
     if (this.#speculation && !branching) return this.#stepAhead(this.#speculation, rows);
     const { vocabSize, hiddenSize } = this.#decoder.config;
     const output = await this.#batch.step(
       rows.length,
-      this.#running.length,
+      this.#rows.count,
       (slot) => rows[slot]!.tokens[rows[slot]!.numTokens - 1]!,
       branching,
     );
-    const searches = new Map<BranchingSequence, Running[]>();
+    const searches = new Map<BranchingSequence, BatchRow[]>();
     const logits = rows.map((_, slot) => output.logits.subarray(slot * vocabSize, (slot + 1) * vocabSize));
     const slotOf = new Map(rows.map((one, slot) => [one, slot]));
     for (const [slot, one] of rows.entries()) {
@@ -389,7 +369,7 @@ export class DecodeEngine {
       else searches.set(one.sequence, [...(searches.get(one.sequence) ?? []), one]);
     }
     for (const [sequence, own] of searches) {
-      own.sort((a, b) => a.row - b.row);
+      own.sort((a, b) => a.branch - b.branch);
       const seen = own.map((one) => {
         const slot = slotOf.get(one)!;
         return {
@@ -402,8 +382,8 @@ export class DecodeEngine {
   }
 
   /** Tokens that a draft model guessed, checked in one run: what is chosen is what one by one would be. */
-  async #stepAhead(speculation: Speculation, rows: readonly Running[]): Promise<void> {
-    const numSlots = this.#running.length;
+  async #stepAhead(speculation: Speculation, rows: readonly BatchRow[]): Promise<void> {
+    const numSlots = this.#rows.count;
     const proposals = await speculation.propose(
       rows.map(({ sequence, tokens, numTokens }) => ({
         sequence: sequence as Sequence,
@@ -445,19 +425,18 @@ export class DecodeEngine {
       }
       speculation.tell(right, guessed.length);
       start += chunks[row]!.length;
-      const slot = this.#running.indexOf(one);
-      if (slot >= 0) for (const cache of this.#caches) cache.truncate(slot, one.numTokens - 1);
+      this.#rows.truncate(one, one.numTokens - 1);
     }
   }
 
   /** Lets a sequence choose; an ended one leaves its slot. Returns its token. */
-  #choose(one: Running, logits: Float32Array): number | undefined {
+  #choose(one: BatchRow, logits: Float32Array): number | undefined {
     const sequence = one.sequence as Sequence;
     return this.#guard(sequence, () => {
       const token = sequence.next(logits);
       if (token === undefined) {
         this.#remember(one);
-        this.#drop(sequence);
+        this.#rows.removeAll(sequence);
       } else one.tokens[one.numTokens++] = token;
       return token;
     });
@@ -468,92 +447,39 @@ export class DecodeEngine {
     try {
       return run();
     } catch (error) {
-      this.#drop(sequence);
+      this.#rows.removeAll(sequence);
       sequence.fail(error);
       return undefined;
     }
   }
 
   /** Lets a search choose its next rows from those that it has, in their order. */
-  #branch(sequence: BranchingSequence, rows: readonly Running[], seen: readonly BranchRow[]): void {
+  #branch(sequence: BranchingSequence, rows: readonly BatchRow[], seen: readonly BranchRow[]): void {
     this.#guard(sequence, () => {
       const branches = sequence.advance(seen);
       if (!branches) {
-        this.#drop(sequence);
+        this.#rows.removeAll(sequence);
         return;
       }
       const kept = new Set(branches.map(({ parent }) => rows[parent]!));
       // First, so that there are never more slots than rows before or after.
-      for (const one of rows) if (!kept.has(one)) this.#remove(this.#running.indexOf(one));
+      for (const one of rows) if (!kept.has(one)) this.#rows.remove(one);
       const next = branches.map(({ parent }) => {
         const from = rows[parent]!;
-        return kept.delete(from) ? from : this.#fork(from);
+        return kept.delete(from) ? from : this.#rows.fork(from);
       });
-      for (const [row, { token }] of branches.entries()) {
-        const one = next[row]!;
+      for (const [branch, { token }] of branches.entries()) {
+        const one = next[branch]!;
         one.tokens[one.numTokens++] = token;
-        one.row = row;
+        one.branch = branch;
       }
     });
   }
 
-  /** A second row that stands where a generating one does. */
-  #fork(from: Running): Running {
-    const one: Running = { ...from, tokens: from.tokens.slice() };
-    const slot = this.#running.length;
-    this.#running.push(one);
-    for (const cache of this.#caches) {
-      cache.reserve(this.#running.length, 1);
-      cache.copy(this.#running.indexOf(from), slot);
-    }
-    this.#swap(slot, this.#numGenerating);
-    this.#numGenerating++;
-    return one;
-  }
-
   /** Keeps what a sequence that ended well has read and written, for prompts that go on from there. */
-  #remember({ tokens, numTokens }: Running): void {
-    const slot = this.#running.findIndex((one) => one.tokens === tokens);
-    const known = Math.min(this.#cache.lengthOf(slot), numTokens);
-    this.#prefixes.insert(tokens, known, (start, count) => this.#cache.extract(slot, start, count));
+  #remember(row: BatchRow): void {
+    const slot = this.#rows.slotOf(row);
+    const known = Math.min(this.#cache.lengthOf(slot), row.numTokens);
+    this.#prefixes.insert(row.tokens, known, (start, count) => this.#cache.extract(slot, start, count));
   }
-
-  /** Frees the slots of a sequence. */
-  #drop(sequence: Sequence | BranchingSequence): void {
-    for (let slot = this.#running.length - 1; slot >= 0; slot--) {
-      if (this.#running[slot]!.sequence === sequence) this.#remove(slot);
-    }
-  }
-
-  #remove(slot: number): void {
-    let gap = slot;
-    for (const cache of this.#caches) cache.clear(slot);
-    // The last of its kind fills the gap, then the last row of all.
-    if (gap < this.#numGenerating) {
-      this.#numGenerating--;
-      this.#fill(gap, this.#numGenerating);
-      gap = this.#numGenerating;
-    }
-    this.#fill(gap, this.#running.length - 1);
-    this.#running.pop();
-  }
-
-  #fill(gap: number, from: number): void {
-    if (gap === from) return;
-    this.#running[gap] = this.#running[from]!;
-    for (const cache of this.#caches) {
-      cache.copy(from, gap);
-      cache.clear(from);
-    }
-  }
-
-  #swap(a: number, b: number): void {
-    if (a === b) return;
-    [this.#running[a], this.#running[b]] = [this.#running[b]!, this.#running[a]!];
-    for (const cache of this.#caches) cache.swap(a, b);
-  }
-}
-
-function disposedError(): PlinthError {
-  return new PlinthError('usage', 'This language model was disposed; load it again to generate.');
 }
