@@ -132,7 +132,7 @@ describe('a shape error', () => {
     expect(errorOf(() => t.mean(named)).message).toMatch(
       /^mean needs a shape of numbers, got \[batch, 6\]|\[batch, 6\]: "batch" is known only at run time/,
     );
-    expect(errorOf(() => t.slice(named, 0, 1)).message).toMatch(/"batch" is known only at run time/);
+    expect(errorOf(() => t.slice(named, 0, -1)).message).toMatch(/"batch" is known only at run time/);
     expect(errorOf(() => t.add(named, t.input('other', ['time', 6]))).message).toMatch(
       /do not broadcast: batch against time/,
     );
