@@ -5,10 +5,13 @@
  * `npx tsx bench/decode.ts [1m] [30m] [135m] [f32] [q8] [q4] [--rounds 3]`
  *
  * One JSON line per size and precision. Weights are random, decoding is greedy and ends after a fixed number of
- * tokens. Rounds of ours and of the peer alternate; medians of rounds. `strict` and `fast` are our two kinds of
- * determinism; `prefixRatio` is the time of 100 requests that share 400 of 410 prompt tokens, over their time
+ * tokens. Every side runs in a process of its own, one after the other (a pool of threads that waits for work takes a
+ * core from the others); figures are medians of rounds. Two threads of llama.cpp that are not pinned sometimes wait
+ * for each other: a side below a token in 50 ms is not measured further and has null. `strict` and `fast` are our two
+ * kinds of determinism; `prefixRatio` is the time of 100 requests that share 400 of 410 prompt tokens, over their time
  * when all is known already. The peer's cache of keys and values is float32 like ours.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,14 +51,26 @@ const PROMPT_LENGTH = 16;
 const LONG_PROMPT = 512;
 const NUM_TOGETHER = 32;
 
-const { sizes, precisions, rounds } = readArguments(process.argv.slice(2));
-const folder = await mkdtemp(join(tmpdir(), 'plinth-decode-'));
-try {
+const SUBJECTS = ['strict', 'fast', 'llama1', 'llama2'] as const;
+type SubjectName = (typeof SUBJECTS)[number];
+/** Milliseconds for 8 tokens above which a side is not measured further. */
+const TOO_SLOW_MS = 400;
+
+const child = process.argv.indexOf('--subject');
+const { sizes, precisions, rounds } = readArguments(
+  child < 0 ? process.argv.slice(2) : process.argv.slice(child + 4),
+);
+if (child >= 0) {
+  const [subject, size, precision] = process.argv.slice(child + 1, child + 4) as [
+    SubjectName,
+    Size,
+    Precision,
+  ];
+  process.stdout.write(`${JSON.stringify(await measureSubject(subject, size, precision))}\n`);
+} else {
   for (const size of sizes) {
     for (const precision of precisions) console.log(JSON.stringify(await measure(size, precision)));
   }
-} finally {
-  await rm(folder, { recursive: true, force: true });
 }
 process.exit(0);
 
@@ -96,72 +111,82 @@ function prompt(length: number, seed: number): number[] {
   return Array.from({ length }, (_, i) => 3 + ((i * 37 + seed * 101 + i * i * seed) % 400));
 }
 
-async function measure(size: Size, precision: Precision) {
+function weightsOf(size: Size, precision: Precision): { config: TransformerConfig; weights: MixedWeights } {
   const config = configOf(size);
   const weights = initializeWeights(config, 1);
-  const bits = precision === 'q8' ? 8 : 4;
-  const mixed: MixedWeights =
-    precision === 'f32' ? weights : quantizeWeights(config, weights, { bits }).weights;
-  const path = join(folder, `${size}-${precision}.gguf`);
-  await writeGguf(path, config, mixed);
-  const bytes = weightBytes(mixed);
-  const bandwidth = await memoryBandwidth();
-  const subjects: Record<string, Subject> = {
-    strict: await ours(config, mixed, 'strict'),
-    fast: await ours(config, mixed, 'fast'),
-    llama1: await llama(path, 1),
-    llama2: await llama(path, Math.min(2, availableParallelism())),
-  };
-  const [numAlone, numTogether] = TOKENS[size];
-  const times: Record<string, { alone: number[]; together: number[]; first: number[] }> = {};
-  for (const [name, subject] of Object.entries(subjects)) {
-    times[name] = { alone: [], together: [], first: [] };
-    await subject.alone(8);
-    await subject.together(2);
-    await subject.firstToken();
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, subject] of Object.entries(subjects)) {
-      const own = times[name]!;
-      own.alone.push(await timed(() => subject.alone(numAlone)));
-      own.together.push(await timed(() => subject.together(numTogether)));
-      own.first.push(await timed(() => subject.firstToken()));
+  if (precision === 'f32') return { config, weights };
+  return { config, weights: quantizeWeights(config, weights, { bits: precision === 'q8' ? 8 : 4 }).weights };
+}
+
+/** In a process of its own. */
+async function measureSubject(name: SubjectName, size: Size, precision: Precision): Promise<Figures | null> {
+  const { config, weights } = weightsOf(size, precision);
+  const folder = await mkdtemp(join(tmpdir(), 'plinth-decode-'));
+  try {
+    let subject: Subject;
+    if (name === 'strict' || name === 'fast') subject = await ours(config, weights, name);
+    else {
+      const path = join(folder, 'model.gguf');
+      await writeGguf(path, config, weights);
+      subject = await llama(path, name === 'llama1' ? 1 : Math.min(2, availableParallelism()));
     }
+    const [numAlone, numTogether] = TOKENS[size];
+    await subject.alone(2);
+    if ((await timed(() => subject.alone(8))) > TOO_SLOW_MS) return null;
+    await subject.alone(numAlone);
+    await subject.together(numTogether);
+    await subject.firstToken();
+    const [alone, together, first]: [number[], number[], number[]] = [[], [], []];
+    for (let round = 0; round < rounds; round++) {
+      alone.push(await timed(() => subject.alone(numAlone)));
+      together.push(await timed(() => subject.together(numTogether)));
+      first.push(await timed(() => subject.firstToken()));
+    }
+    return {
+      alone: rounded((1000 * numAlone) / median(alone)),
+      together: rounded((1000 * NUM_TOGETHER * numTogether) / median(together)),
+      firstTokenMs: rounded(median(first)),
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  for (const subject of Object.values(subjects)) await subject.dispose();
-  const figures = Object.fromEntries(
-    Object.entries(times).map(([name, { alone, together, first }]) => [
-      name,
-      {
-        alone: rounded((1000 * numAlone) / median(alone)),
-        together: rounded((1000 * NUM_TOGETHER * numTogether) / median(together)),
-        firstTokenMs: rounded(median(first)),
-      } satisfies Figures,
-    ]),
-  ) as Record<'strict' | 'fast' | 'llama1' | 'llama2', Figures>;
-  const { strict, fast, llama1, llama2 } = figures;
+}
+
+async function measure(size: Size, precision: Precision) {
+  const figures = {} as Record<SubjectName, Figures | null>;
+  for (const name of SUBJECTS) {
+    const words = ['--import', 'tsx', process.argv[1]!, '--subject', name, size, precision];
+    const output = execFileSync(process.execPath, [...words, '--rounds', String(rounds)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    figures[name] = JSON.parse(output.trim().split('\n').at(-1)!);
+  }
+  const strict = figures.strict!;
+  const fast = figures.fast!;
+  const peers = [figures.llama1, figures.llama2].filter((one) => one !== null);
   const peer = {
-    alone: Math.max(llama1.alone, llama2.alone),
-    together: Math.max(llama1.together, llama2.together),
-    firstTokenMs: Math.min(llama1.firstTokenMs, llama2.firstTokenMs),
+    alone: Math.max(...peers.map((one) => one.alone)),
+    together: Math.max(...peers.map((one) => one.together)),
+    firstTokenMs: Math.min(...peers.map((one) => one.firstTokenMs)),
   };
+  const { config, weights } = weightsOf(size, precision);
+  const bytes = weightBytes(weights);
+  const bandwidth = await memoryBandwidth();
   return {
     bench: 'decode',
     size,
     precision,
     parameters: numParameters(config),
     weightBytes: bytes,
-    strict,
-    fast,
-    llama1,
-    llama2,
+    ...figures,
     ratioAlone: rounded(strict.alone / peer.alone),
     ratioTogether: rounded(strict.together / peer.together),
     ratioFirstToken: rounded(peer.firstTokenMs / strict.firstTokenMs),
     fastOverStrict: [rounded(fast.alone / strict.alone), rounded(fast.together / strict.together)],
     memoryGBps: rounded(bandwidth),
     bandwidthShare: rounded((strict.alone * bytes) / 1e9 / bandwidth),
-    prefixRatio: rounded(await prefixRatio(config, mixed)),
+    prefixRatio: rounded(await prefixRatio(config, weights)),
   };
 }
 

@@ -16,7 +16,8 @@ describe('decoding on WebGPU', () => {
   }
   it.each(['qwen3-tied', 'llama3-biases'])('%s gives the same greedy tokens', async (name) => {
     const folder = new URL(`../fixtures/models/${name}`, import.meta.url).pathname;
-    const model = await loadLanguageModel(folder, { device: gpu.strict, chunkLength: 16 });
+    // Lenient: the sizes of a run (Shape and what is computed from it) are read on the CPU, as everywhere.
+    const model = await loadLanguageModel(folder, { device: gpu.lenient, chunkLength: 16 });
     const { greedy } = golden[name]!;
     const completions = await model.generateMany(
       greedy.map(({ prompt }) => prompt),
