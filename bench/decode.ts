@@ -7,7 +7,7 @@
  * One JSON line per size and precision. Weights are random, decoding is greedy and ends after a fixed number of
  * tokens. Every side runs in a process of its own, one after the other (a pool of threads that waits for work takes a
  * core from the others); figures are medians of rounds. Two threads of llama.cpp that are not pinned sometimes wait
- * for each other: a side below a token in 50 ms is not measured further and has null. `strict` and `fast` are our two
+ * for each other: a side that is several times slower than one thread is not measured further and has null. `strict` and `fast` are our two
  * kinds of determinism; `prefixRatio` is the time of 100 requests that share 400 of 410 prompt tokens, over their time
  * when all is known already. The peer's cache of keys and values is float32 like ours.
  */
@@ -54,7 +54,7 @@ const NUM_TOGETHER = 32;
 const SUBJECTS = ['strict', 'fast', 'llama1', 'llama2'] as const;
 type SubjectName = (typeof SUBJECTS)[number];
 /** Milliseconds for 8 tokens above which a side is not measured further. */
-const TOO_SLOW_MS = 400;
+const TOO_SLOW_MS: Record<Size, number> = { '1m': 40, '30m': 150, '135m': 600 };
 
 const child = process.argv.indexOf('--subject');
 const { sizes, precisions, rounds } = readArguments(
@@ -132,7 +132,7 @@ async function measureSubject(name: SubjectName, size: Size, precision: Precisio
     }
     const [numAlone, numTogether] = TOKENS[size];
     await subject.alone(2);
-    if ((await timed(() => subject.alone(8))) > TOO_SLOW_MS) return null;
+    if ((await timed(() => subject.alone(8))) > TOO_SLOW_MS[size]) return null;
     await subject.alone(numAlone);
     await subject.together(numTogether);
     await subject.firstToken();

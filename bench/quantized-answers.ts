@@ -18,7 +18,8 @@ import { evaluateFacts } from '../src/recipe/stages/evaluate-facts.ts';
 
 const folder = join(process.argv[2] ?? 'runs/atlas', 'model');
 // The settings of `npm start`: seed and share of questions about invented names.
-const { seed, unknownShare } = JSON.parse(await readFile(join(folder, '..', 'recipe.json'), 'utf8')).settings;
+const { seed, unknownShare } = JSON.parse(await readFile(join(folder, '..', 'recipe.json'), 'utf8')).resolved
+  .settings;
 const corpus = writeFacts(await atlas.sources(), { seed, unknownShare });
 const temporary = await mkdtemp(join(tmpdir(), 'plinth-quantized-'));
 try {
