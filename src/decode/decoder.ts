@@ -53,8 +53,15 @@ const MAX_CONSTANT_BYTES = 1.9e9;
 /** Up to this size, and for at most so many rows, one thread is faster than several. */
 const ALONE_BYTES = 16 * 2 ** 20;
 const ALONE_ROWS = 8;
-/** From this size on the program that reads prompts borrows the weights instead of having its own copy. */
+/** From this size on a `fast` program that reads prompts borrows the weights instead of having its own copy. */
 const MAX_COPIED_BYTES = 256 * 2 ** 20;
+
+/** What a model gets that asks for neither: `strict` where its weights allow it. */
+export function defaultDeterminism(weights: MixedWeights): Determinism {
+  let floatBytes = 0;
+  for (const weight of weights.values()) if (!isQuantized(weight)) floatBytes += weight.data.byteLength;
+  return floatBytes <= MAX_CONSTANT_BYTES ? 'strict' : 'fast';
+}
 
 export class Decoder {
   readonly config: TransformerConfig;
@@ -88,6 +95,12 @@ export class Decoder {
     for (const weight of weights.values()) {
       sizeBytes += weight.data.byteLength;
       if (!isQuantized(weight)) this.#floatBytes += weight.data.byteLength;
+    }
+    if (determinism === 'strict' && device.target !== 'webgpu' && this.#floatBytes > MAX_CONSTANT_BYTES) {
+      throw new ConfigError(
+        `determinism "strict" needs the weights as constants of one program, of at most ${MAX_CONSTANT_BYTES} bytes; ` +
+          `these have ${this.#floatBytes} in float32. Quantise them (quantize: 8), or choose "fast".`,
+      );
     }
     this.#isSmall = device.target === 'cpu' && device.numThreads > 1 && sizeBytes <= ALONE_BYTES;
   }
@@ -177,7 +190,9 @@ export class Decoder {
    */
   async #compile(form: Form): Promise<Executable> {
     const { target, numThreads } = this.#device;
-    const copies = form !== 'read' || target === 'wasm' || this.#floatBytes <= MAX_COPIED_BYTES;
+    // Kernels cut borrowed weights in other blocks than constants, and then add in another order.
+    const strict = this.determinism === 'strict';
+    const copies = strict || form !== 'read' || target === 'wasm' || this.#floatBytes <= MAX_COPIED_BYTES;
     const asConstants = target !== 'webgpu' && copies && this.#floatBytes <= MAX_CONSTANT_BYTES;
     const parameters: Record<string, ModelParameter> = {};
     const fed: Record<string, HostArray> = {};
@@ -191,7 +206,6 @@ export class Decoder {
       }
     }
     this.#fed.set(form, await this.#device.upload(fed));
-    const strict = this.determinism === 'strict';
     const graph = decoderGraph(parameters, this.config, { form: form === 'read' ? 'read' : 'step', strict });
     // Attention has a product for each key head of each row. Where there are at least as many as threads, no product
     // is shared out among threads, and how one is cut does not depend on how many there are.

@@ -11,7 +11,7 @@ import { SAMPLING_SETTINGS } from '../sampling/index.ts';
 import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
 import type { AnswerGroup } from './answer.ts';
 import { completionStream } from './completion-stream.ts';
-import { Decoder, type Determinism } from './decoder.ts';
+import { Decoder, type Determinism, defaultDeterminism } from './decoder.ts';
 import { DecodeEngine, type EngineLimits, type EngineUse } from './engine.ts';
 import { Generation } from './generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from './generation-settings.ts';
@@ -37,7 +37,10 @@ export interface CreateLanguageModelOptions extends Partial<EngineLimits> {
   /** Tokens that end an answer. Default: the config's. */
   readonly stopTokens?: readonly number[];
   readonly device: Device;
-  /** Default `strict`: an answer never depends, to the bit, on what else runs or what was read before. */
+  /**
+   * Default `strict`: an answer never depends, to the bit, on what else runs or what was read before. Weights of more
+   * than 1.9 GB in float32 can only be `fast`, which is then the default.
+   */
   readonly determinism?: Determinism;
   /** A small model with the same vocabulary that guesses ahead; answers stay the same. */
   readonly draft?: DraftModel;
@@ -200,7 +203,7 @@ function draftOptions(draft: DraftModel, config: TransformerConfig, device: Devi
 export async function createLanguageModel(options: CreateLanguageModelOptions): Promise<OnnxLanguageModel> {
   const config = validateTransformerConfig(options.config);
   const limits = checkedLimits(options);
-  const { determinism = 'strict', device, draft } = options;
+  const { determinism = defaultDeterminism(options.weights), device, draft } = options;
   if (determinism !== 'strict' && determinism !== 'fast') {
     throw new ConfigError(`determinism is ${JSON.stringify(determinism)}; expected "strict" or "fast".`);
   }
