@@ -8,6 +8,12 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return best && best.edits <= Math.max(1, Math.floor(best.one.length / 3)) ? best.one : undefined;
 }
 
+/** ` (did you mean "top-k"?)` for the text of an error, or nothing when no name is near or none was typed. */
+export function didYouMean(typed: unknown, known: readonly string[]): string {
+  const nearest = typeof typed === 'string' && typed !== '' ? nearestName(typed, known) : undefined;
+  return nearest === undefined ? '' : ` (did you mean "${nearest}"?)`;
+}
+
 /** All known names for a message, those that resemble `name` first, with the most likely one named. */
 export function nearestNames(name: string, known: readonly string[]): string {
   if (known.length === 0) return 'none';

@@ -50,11 +50,6 @@ export async function readLanguageModel(
     throw noTokenizer(files.place);
   }
   const { config, weights, rawGenerationConfig } = await readWeights(files, quantize);
-  const stopTokens = stopTokenIds(config, rawGenerationConfig);
-  const eosToken = loaded?.config.eosToken ?? null;
-  const eosId = eosToken === null ? undefined : loaded?.tokenizer.specialTokens.get(eosToken);
-  // A chat model's own end token stands in tokenizer_config.json when no other file names it.
-  if (eosId !== undefined && eosId < config.vocabSize && !stopTokens.includes(eosId)) stopTokens.push(eosId);
   return createLanguageModel({
     config,
     weights,
@@ -62,7 +57,7 @@ export async function readLanguageModel(
       tokenizer: loaded.tokenizer,
       chatFormat: chatFormatOf(loaded.tokenizer, loaded.config),
     }),
-    stopTokens,
+    stopTokens: stopTokenIds(config, rawGenerationConfig, loaded),
     ...(draft && { draft: { ...(await readWeights(draft.files, quantize)), ...maxTokensOf(draft) } }),
     ...more,
   });

@@ -14,6 +14,7 @@ import { causalMask, logits, type ModelParameter, transformer } from '../model/t
 import type { Device, Executable, Feed } from '../runtime/device.ts';
 import { argmax, cast, crossEntropy, input, quantizedConstant } from '../tensor/index.ts';
 import { bitsPerByteOf, type DocumentBits, type Estimate, estimateDifference } from './document-bits.ts';
+import { type DocumentWindow, numTargetsOf, windowArrays, windowsOf } from './document-windows.ts';
 import { wilsonInterval } from './interval.ts';
 
 export interface TokenDocument {
@@ -61,11 +62,6 @@ const MAX_ROWS = 16;
 /** Scores of one batch, float32. */
 const MAX_SCORE_BYTES = 64e6;
 
-interface Window {
-  readonly document: number;
-  readonly start: number;
-}
-
 /** Per document nats, and per place the most likely token, in order of the windows. */
 interface Reading {
   readonly nats: Float64Array;
@@ -88,11 +84,9 @@ export async function measureQuantization(
     );
   }
   checkTokens(documents, config.vocabSize);
-  const windows = documents.flatMap(({ tokens }, document): Window[] =>
-    Array.from({ length: Math.ceil((tokens.length - 1) / length) }, (_, i) => ({
-      document,
-      start: i * length,
-    })),
+  const windows = windowsOf(
+    documents.map(({ tokens }) => tokens),
+    length,
   );
   const before = await read(request, { device, weights, documents, windows, length, done: 0 });
   const after = await read(request, {
@@ -142,7 +136,7 @@ interface Pass {
   readonly device: Device;
   readonly weights: MixedWeights;
   readonly documents: readonly TokenDocument[];
-  readonly windows: readonly Window[];
+  readonly windows: readonly DocumentWindow[];
   readonly length: number;
   /** Windows that were read before this pass, for progress. */
   readonly done: number;
@@ -161,12 +155,13 @@ async function read(
     for (let at = 0; at < windows.length; at += B) {
       if (signal?.aborted) throw new CancelledError();
       const batch = windows.slice(at, at + B);
-      const { lossN, greedyN } = await executable.run({ ...feeds, ...feedsOf(batch, documents, B, T) });
+      // Nothing is masked: places that predict nothing are not read.
+      const { inputIds, targets, positions } = windowArrays(batch, B, T);
+      const { lossN, greedyN } = await executable.run({ ...feeds, inputIds, targets, positions });
       const [losses, ids] = [await lossN!.read(), await greedyN!.read()];
-      batch.forEach(({ document, start }, row) => {
-        const numTargets = Math.min(T, documents[document]!.tokens.length - 1 - start);
-        for (let i = row * T; i < row * T + numTargets; i++) {
-          nats[document]! += Number(losses[i]);
+      batch.forEach((window, row) => {
+        for (let i = row * T; i < row * T + numTargetsOf(window, T); i++) {
+          nats[window.document]! += Number(losses[i]);
           greedy.push(Number(ids[i]));
         }
       });
@@ -211,24 +206,4 @@ async function compileReader(
     greedyN: cast(argmax(scoresNV), 'int32'),
   });
   return { executable, feeds };
-}
-
-/** Places beyond a document's end and rows beyond the last window hold zeros, which nobody reads. */
-function feedsOf(
-  windows: readonly Window[],
-  documents: readonly TokenDocument[],
-  B: number,
-  T: number,
-): Record<string, Feed> {
-  const inputIds = new Int32Array(B * T);
-  const targets = new Int32Array(B * T);
-  windows.forEach(({ document, start }, row) => {
-    const { tokens } = documents[document]!;
-    const numTargets = Math.min(T, tokens.length - 1 - start);
-    for (let t = 0; t < numTargets; t++) {
-      inputIds[row * T + t] = tokens[start + t]!;
-      targets[row * T + t] = tokens[start + t + 1]!;
-    }
-  });
-  return { inputIds, targets, positions: BigInt64Array.from({ length: B * T }, (_, i) => BigInt(i % T)) };
 }

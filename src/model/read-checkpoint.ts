@@ -4,6 +4,7 @@
  * caller asks for it (quantize/compressed-tensors.ts). Browser-safe; where the files are is for others to know.
  */
 import { ConfigError, FormatError } from '../core/errors.ts';
+import type { LoadedTokenizer } from '../tokenizer/tokenizer-files.ts';
 import {
   type CheckpointFiles,
   CONFIG_NAME,
@@ -194,12 +195,14 @@ function packedScheme(file: string, rawConfig: Record<string, unknown>): PackedS
 
 /**
  * All token ids at which generation should stop: those of the config, then those that only
- * generation_config.json lists (chat models keep their end-of-turn token there).
+ * generation_config.json lists (chat models keep their end-of-turn token there), then the one that
+ * tokenizer_config.json names.
  * @throws ConfigError when the file's `eos_token_id` is not a token id or a list of them.
  */
 export function stopTokenIds(
   config: TransformerConfig,
   rawGenerationConfig: Record<string, unknown> | null,
+  loaded?: LoadedTokenizer,
 ): number[] {
   const listed = rawGenerationConfig?.eos_token_id ?? [];
   const ids: unknown[] = Array.isArray(listed) ? listed : [listed];
@@ -210,5 +213,16 @@ export function stopTokenIds(
       );
     }
   }
-  return [...new Set([...config.eosTokenIds, ...(ids as number[])])];
+  const named = loaded && specialTokenId(loaded, loaded.config.eosToken, config);
+  return [...new Set([...config.eosTokenIds, ...(ids as number[]), ...(named === undefined ? [] : [named])])];
+}
+
+/** The id of a control token that tokenizer_config.json names, if the model has it. */
+export function specialTokenId(
+  { tokenizer }: LoadedTokenizer,
+  name: string | null,
+  { vocabSize }: TransformerConfig,
+): number | undefined {
+  const id = name === null ? undefined : tokenizer.specialTokens.get(name);
+  return id !== undefined && id < vocabSize ? id : undefined;
 }

@@ -5,7 +5,7 @@
  * after `@` (`logit-bias=5@-2.5/7@1`). `formatSamplers` is the inverse.
  */
 import { ConfigError } from '../core/errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from '../core/nearest-name.ts';
 import { describe, type SettingForm } from './stage.ts';
 import { createStage, type SamplerChain, STAGE_NAMES, type StageSettings, settingsOf } from './stages.ts';
 
@@ -31,7 +31,7 @@ function parseStage(piece: Piece): StageSettings {
   const stage = STAGE_NAMES.find((name) => name === head!.name.text);
   if (!stage) {
     if (piece.text === '') fail(piece, `a stage is missing; expected one such as ${EXAMPLE}`);
-    const nearest = nearestName(head!.name.text, STAGE_NAMES);
+    const nearest = didYouMean(head!.name.text, STAGE_NAMES);
     fail(
       head!.name,
       `unknown stage ${describe(head!.name.text)}${nearest}; expected one of ${STAGE_NAMES.join(', ')}`,
@@ -46,7 +46,7 @@ function parseStage(piece: Piece): StageSettings {
       const names = known.map(([key]) => key);
       const what =
         name.text === '' ? 'a setting is missing' : `unknown setting ${describe(name.text)} of ${stage}`;
-      fail(name, `${what}${nearestName(name.text, names)}; expected ${names.join(', ')}`);
+      fail(name, `${what}${didYouMean(name.text, names)}; expected ${names.join(', ')}`);
     }
     const [key, form] = setting;
     if (Object.hasOwn(settings, key)) fail(name, `${stage} has ${key} twice; leave one out`);
@@ -99,7 +99,7 @@ function parseValue(piece: Piece, form: SettingForm): unknown {
     return biases;
   }
   if (form.includes(piece.text)) return piece.text;
-  fail(piece, `${describe(piece.text)}${nearestName(piece.text, form)}; expected ${form.join(' or ')}`);
+  fail(piece, `${describe(piece.text)}${didYouMean(piece.text, form)}; expected ${form.join(' or ')}`);
 }
 
 function formatValue(value: unknown, form: SettingForm): string {

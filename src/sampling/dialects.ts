@@ -4,7 +4,7 @@
  * setting that the engine does not have is refused by name.
  */
 import { ConfigError } from '../core/errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from '../core/nearest-name.ts';
 import type { PenaltyScope } from './penalties.ts';
 import { CHANCE_SETTINGS, givenSettings, type SamplingSettings, type SettingName } from './settings.ts';
 import { checkSetting, describe, type SettingRange } from './stage.ts';
@@ -170,7 +170,7 @@ export function chainOf(
 ): SamplerChain {
   if (!Object.hasOwn(DIALECTS, dialect)) {
     throw new ConfigError(
-      `Sampling: unknown dialect ${describe(dialect)}${nearestName(dialect, Object.keys(DIALECTS))}; expected one of ` +
+      `Sampling: unknown dialect ${describe(dialect)}${didYouMean(dialect, Object.keys(DIALECTS))}; expected one of ` +
         `${Object.keys(DIALECTS).join(', ')}.`,
     );
   }

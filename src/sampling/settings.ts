@@ -1,6 +1,6 @@
 /** The sampling settings of a request: what a caller may set, by name and type. Dialects turn them into chains. */
 import { ConfigError } from '../core/errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from '../core/nearest-name.ts';
 import { describe } from './stage.ts';
 
 /** What a caller may set; a dialect turns it into a chain. Nothing set means greedy. */
@@ -105,7 +105,7 @@ export function givenSettings(settings: SamplingSettings): SettingName[] {
   for (const name of given) {
     if (!(SAMPLING_SETTINGS as readonly string[]).includes(name)) {
       throw new ConfigError(
-        `Sampling: unknown setting ${describe(name)}${nearestName(name, SAMPLING_SETTINGS)}; expected ` +
+        `Sampling: unknown setting ${describe(name)}${didYouMean(name, SAMPLING_SETTINGS)}; expected ` +
           `${SAMPLING_SETTINGS.join(', ')}.`,
       );
     }
@@ -130,7 +130,7 @@ function checkParts(name: string, value: unknown, parts: readonly string[]): voi
     throw new ConfigError(`Sampling: ${name} has no ${parts[0]}; expected { ${parts[0]}: ... }.`);
   }
   throw new ConfigError(
-    `Sampling: ${name} has an unknown part ${describe(unknown)}${nearestName(unknown, parts)}; ` +
+    `Sampling: ${name} has an unknown part ${describe(unknown)}${didYouMean(unknown, parts)}; ` +
       `expected ${parts.join(', ')}.`,
   );
 }

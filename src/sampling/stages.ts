@@ -1,12 +1,12 @@
 /** Every kind of stage by its name, and how settings as data become stages. */
 import { ConfigError } from '../core/errors.ts';
+import { didYouMean } from '../core/nearest-name.ts';
 import { type DrySettings, dryStage } from './dry.ts';
 import { type EpsilonSettings, epsilonStage } from './epsilon.ts';
 import { type EtaSettings, etaStage } from './eta.ts';
 import { type LogitBiasSettings, logitBiasStage } from './logit-bias.ts';
 import { type MinPSettings, minPStage } from './min-p.ts';
 import { type MirostatSettings, mirostatStage } from './mirostat.ts';
-import { nearestName } from './nearest-name.ts';
 import { type PenaltiesSettings, penaltiesStage } from './penalties.ts';
 import { describe, type SettingForm, type Stage, type StageKind } from './stage.ts';
 import { type TemperatureSettings, temperatureStage } from './temperature.ts';
@@ -80,7 +80,7 @@ export function createStage(settings: StageSettings, nextLane: () => number): St
   const name = settings?.stage;
   if (!Object.hasOwn(STAGE_KINDS, name)) {
     throw new ConfigError(
-      `Sampling: unknown stage ${describe(name ?? settings)}${nearestName(name, STAGE_NAMES)}; expected one of ` +
+      `Sampling: unknown stage ${describe(name ?? settings)}${didYouMean(name, STAGE_NAMES)}; expected one of ` +
         `${STAGE_NAMES.join(', ')}.`,
     );
   }
@@ -89,7 +89,7 @@ export function createStage(settings: StageSettings, nextLane: () => number): St
   if (unknown !== undefined) {
     const known = Object.keys(kind.settings);
     throw new ConfigError(
-      `Sampling, ${name}: unknown setting ${describe(unknown)}${nearestName(unknown, known)}; ` +
+      `Sampling, ${name}: unknown setting ${describe(unknown)}${didYouMean(unknown, known)}; ` +
         `expected ${known.join(', ')}.`,
     );
   }

@@ -2,12 +2,13 @@
  * A model's folder as exports need it: weights as they are stored (quantised ones stay so), the tokenizer if there
  * is one, and token ids gathered from all files that may name them.
  */
-import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type LoadedTokenizer, loadTokenizer } from '../../tokenizer/index.node.ts';
-import { loadCheckpoint, stopTokenIds } from '../checkpoint.node.ts';
+import { loadCheckpoint } from '../checkpoint.node.ts';
+import { isPresent } from '../checkpoint-folder.node.ts';
 import type { TransformerConfig } from '../config.ts';
 import type { MixedWeights } from '../quantized.ts';
+import { specialTokenId, stopTokenIds } from '../read-checkpoint.ts';
 
 export interface ModelFiles {
   readonly folder: string;
@@ -25,21 +26,15 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
   const path = resolve(folder);
   const { config, weights, rawGenerationConfig } = await loadCheckpoint(path, { quantized: 'keep' });
   const loaded = (await isPresent(join(path, 'tokenizer.json'))) ? await loadTokenizer(path) : undefined;
-  const idOf = (name: string | null | undefined): number | null => {
-    const id = name ? loaded?.tokenizer.specialTokens.get(name) : undefined;
-    return id !== undefined && id < config.vocabSize ? id : null;
-  };
-  const stopTokens = stopTokenIds(config, rawGenerationConfig);
-  const eosId = idOf(loaded?.config.eosToken);
-  // A chat model's own end token stands in tokenizer_config.json when no other file names it.
-  if (eosId !== null && !stopTokens.includes(eosId)) stopTokens.push(eosId);
+  const idOf = (name: string | null | undefined) =>
+    (loaded && specialTokenId(loaded, name ?? null, config)) ?? null;
   const folderName = basename(path);
   return {
     folder: path,
     name: folderName === 'model' ? basename(dirname(path)) : folderName,
     config: {
       ...config,
-      eosTokenIds: stopTokens,
+      eosTokenIds: stopTokenIds(config, rawGenerationConfig, loaded),
       bosTokenId: config.bosTokenId ?? idOf(loaded?.config.bosToken),
       padTokenId: config.padTokenId ?? idOf(loaded?.config.padToken),
     },
@@ -47,11 +42,4 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
     rawGenerationConfig,
     ...(loaded && { loaded }),
   };
-}
-
-async function isPresent(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

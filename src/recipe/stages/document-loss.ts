@@ -5,6 +5,7 @@
  * the same T, and between tokenizers but for the first token's bytes.
  */
 import { CancelledError } from '../../core/errors.ts';
+import { windowArrays, windowsOf } from '../../evaluate/document-windows.ts';
 import type { DocumentBits } from '../../evaluate/index.ts';
 import { parameterSpecs, type TransformerConfig } from '../../model/config.ts';
 import type { Weights } from '../../model/initialize.ts';
@@ -23,12 +24,6 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal;
   /** Called after each batch with the windows done and all windows. */
   readonly onProgress?: (done: number, total: number) => void;
-}
-
-interface Window {
-  readonly document: number;
-  readonly tokens: ArrayLike<number>;
-  readonly start: number;
 }
 
 export class DocumentLoss {
@@ -73,11 +68,11 @@ export class DocumentLoss {
     const { batchSize: B, length: T } = this.#options;
     const encoded = texts.map((text) => tokenizer.encode(text));
     const nats = new Float64Array(texts.length);
-    const windows = encoded.flatMap((tokens, document) => windowsOf(tokens, document, T));
+    const windows = windowsOf(encoded, T);
     for (let at = 0; at < windows.length; at += B) {
       if (options.signal?.aborted) throw new CancelledError();
       const batch = windows.slice(at, at + B);
-      const { lossB } = await this.#executable.run({ ...weightFeeds(weights), ...feedsOf(batch, B, T) });
+      const { lossB } = await this.#executable.run({ ...weightFeeds(weights), ...windowArrays(batch, B, T) });
       const loss = await lossB!.read();
       batch.forEach(({ document }, row) => {
         nats[document] = nats[document]! + Number(loss[row]);
@@ -97,33 +92,6 @@ export class DocumentLoss {
   }
 }
 
-function windowsOf(tokens: ArrayLike<number>, document: number, T: number): Window[] {
-  const windows: Window[] = [];
-  for (let start = 0; start < tokens.length - 1; start += T) windows.push({ document, tokens, start });
-  return windows;
-}
-
 function weightFeeds(weights: Weights): Record<string, Feed> {
   return Object.fromEntries(weights);
-}
-
-/** Rows beyond the last window, and what a document leaves of its last one, are masked. */
-function feedsOf(windows: readonly Window[], B: number, T: number): Record<string, Feed> {
-  const inputIds = new Int32Array(B * T);
-  const targets = new Int32Array(B * T);
-  const lossMask = new Float32Array(B * T);
-  windows.forEach(({ tokens, start }, row) => {
-    const numTargets = Math.min(T, tokens.length - 1 - start);
-    for (let t = 0; t < numTargets; t++) {
-      inputIds[row * T + t] = tokens[start + t]!;
-      targets[row * T + t] = tokens[start + t + 1]!;
-      lossMask[row * T + t] = 1;
-    }
-  });
-  return {
-    inputIds,
-    targets,
-    lossMask,
-    positions: BigInt64Array.from({ length: B * T }, (_, i) => BigInt(i % T)),
-  };
 }
