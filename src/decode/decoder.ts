@@ -5,6 +5,7 @@
 import { ConfigError } from '../core/errors.ts';
 import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
 import { decoderGraph } from '../model/decoder-graph.ts';
+import { weightBytes } from '../model/quantize/quantize-weights.ts';
 import { isQuantized, type MixedWeights } from '../model/quantized.ts';
 import { type ModelParameter, rotaryTableData } from '../model/transformer.ts';
 import type { Device, DeviceTensor, Executable, Feed, HostArray } from '../runtime/device.ts';
@@ -58,9 +59,14 @@ const MAX_COPIED_BYTES = 256 * 2 ** 20;
 
 /** What a model gets that asks for neither: `strict` where its weights allow it. */
 export function defaultDeterminism(weights: MixedWeights): Determinism {
-  let floatBytes = 0;
-  for (const weight of weights.values()) if (!isQuantized(weight)) floatBytes += weight.data.byteLength;
-  return floatBytes <= MAX_CONSTANT_BYTES ? 'strict' : 'fast';
+  return floatBytesOf(weights) <= MAX_CONSTANT_BYTES ? 'strict' : 'fast';
+}
+
+/** Bytes of the weights that are not quantised. */
+function floatBytesOf(weights: MixedWeights): number {
+  let bytes = 0;
+  for (const weight of weights.values()) if (!isQuantized(weight)) bytes += weight.data.byteLength;
+  return bytes;
 }
 
 export class Decoder {
@@ -72,7 +78,7 @@ export class Decoder {
   /** Weights that programs take as inputs, by form. */
   readonly #fed = new Map<Form, Record<string, DeviceTensor>>();
   readonly #isSmall: boolean;
-  #floatBytes = 0;
+  readonly #floatBytes: number;
   #tables: Record<string, DeviceTensor> = {};
   #tablePositions = 0;
 
@@ -91,18 +97,14 @@ export class Decoder {
     this.determinism = determinism;
     this.#device = device;
     this.#weights = weights;
-    let sizeBytes = 0;
-    for (const weight of weights.values()) {
-      sizeBytes += weight.data.byteLength;
-      if (!isQuantized(weight)) this.#floatBytes += weight.data.byteLength;
-    }
+    this.#floatBytes = floatBytesOf(weights);
     if (determinism === 'strict' && device.target !== 'webgpu' && this.#floatBytes > MAX_CONSTANT_BYTES) {
       throw new ConfigError(
         `determinism "strict" needs the weights as constants of one program, of at most ${MAX_CONSTANT_BYTES} bytes; ` +
           `these have ${this.#floatBytes} in float32. Quantise them (quantize: 8), or choose "fast".`,
       );
     }
-    this.#isSmall = device.target === 'cpu' && device.numThreads > 1 && sizeBytes <= ALONE_BYTES;
+    this.#isSmall = device.target === 'cpu' && device.numThreads > 1 && weightBytes(weights) <= ALONE_BYTES;
   }
 
   /** One new token for every row. The results are the caller's own and stay valid. */

@@ -187,6 +187,7 @@ export class DecodeEngine {
 
   /** Gives free slots to waiting sequences, in order. */
   #admit(): void {
+    if (this.#queue.length === 0) return;
     const { maxBatchSize, maxCacheBytes } = this.#limits;
     const widthOf = (sequence: Sequence | BranchingSequence) => (isBranching(sequence) ? sequence.width : 1);
     const sequences = new Set(this.#rows.all.map((one) => one.sequence));

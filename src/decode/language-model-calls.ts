@@ -1,6 +1,14 @@
 /** What every backend of `LanguageModel` does alike with its calls: seeds, options for each prompt, the end. */
 import { ConfigError, PlinthError } from '../core/errors.ts';
-import type { GenerateOptions, Prompt } from './language-model.ts';
+import type { AnswerGroup } from './answer.ts';
+import { completionStream } from './completion-stream.ts';
+import type {
+  Completion,
+  CompletionChunk,
+  CompletionStream,
+  GenerateOptions,
+  Prompt,
+} from './language-model.ts';
 
 /** A seed for callers who gave none: 32 bits, so that it is easily typed again. */
 export function freshSeed(): number {
@@ -9,6 +17,33 @@ export function freshSeed(): number {
 
 export function disposedError(): PlinthError {
   return new PlinthError('usage', 'This language model was disposed; load it again to generate.');
+}
+
+/** An answer in pieces; a reader who leaves early gives up the group that `start` is given. */
+export function abandonableStream(
+  start: (group: AnswerGroup, push: (chunk: CompletionChunk) => void) => Promise<Completion>,
+): CompletionStream {
+  const group: AnswerGroup = { isAbandoned: false };
+  return completionStream(
+    // A prompt or option that is refused rejects the completion.
+    async (push) => start(group, push),
+    () => {
+      group.isAbandoned = true;
+    },
+  );
+}
+
+/** All completions, in order. When one fails nobody will see the others, and the group is given up. */
+export async function allOrNone(
+  completions: readonly Promise<Completion>[],
+  group: AnswerGroup,
+): Promise<Completion[]> {
+  try {
+    return await Promise.all(completions);
+  } catch (error) {
+    group.isAbandoned = true;
+    throw error;
+  }
 }
 
 /** The options of each prompt. Throws ConfigError when a list of them has another length. */

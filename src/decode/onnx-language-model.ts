@@ -10,7 +10,6 @@ import type { Device } from '../runtime/device.ts';
 import { SAMPLING_SETTINGS } from '../sampling/index.ts';
 import type { ChatFormat, Tokenizer } from '../tokenizer/index.ts';
 import type { AnswerGroup } from './answer.ts';
-import { completionStream } from './completion-stream.ts';
 import { Decoder, type Determinism, defaultDeterminism } from './decoder.ts';
 import { DecodeEngine, type EngineLimits, type EngineUse } from './engine.ts';
 import { Generation } from './generation.ts';
@@ -24,7 +23,7 @@ import type {
   LanguageModelCapabilities,
   Prompt,
 } from './language-model.ts';
-import { freshSeed, optionsOfEach } from './language-model-calls.ts';
+import { abandonableStream, allOrNone, freshSeed, optionsOfEach } from './language-model-calls.ts';
 import { startSearch } from './search/start-search.ts';
 import type { DraftOptions } from './speculation.ts';
 
@@ -98,17 +97,11 @@ export class OnnxLanguageModel implements LanguageModel {
   }
 
   stream(prompt: Prompt, options: GenerateOptions = {}): CompletionStream {
-    const group = { isAbandoned: false };
-    return completionStream(
-      async (push) => {
-        const generation = this.#start(prompt, options, freshSeed(), group, push);
-        this.#engine.submit([generation]);
-        return generation.completion;
-      },
-      () => {
-        group.isAbandoned = true;
-      },
-    );
+    return abandonableStream((group, push) => {
+      const generation = this.#start(prompt, options, freshSeed(), group, push);
+      this.#engine.submit([generation]);
+      return generation.completion;
+    });
   }
 
   async generateMany(
@@ -120,13 +113,10 @@ export class OnnxLanguageModel implements LanguageModel {
     const group = { isAbandoned: false };
     const generations = prompts.map((prompt, i) => this.#start(prompt, each[i]!, seed, group));
     this.#engine.submit(generations);
-    try {
-      return await Promise.all(generations.map((generation) => generation.completion));
-    } catch (error) {
-      // Nobody will see the others.
-      group.isAbandoned = true;
-      throw error;
-    }
+    return allOrNone(
+      generations.map((generation) => generation.completion),
+      group,
+    );
   }
 
   /** What runs, waits and is kept just now. */

@@ -8,7 +8,6 @@ import { ConfigError } from '../../core/errors.ts';
 import { SAMPLING_SETTINGS } from '../../sampling/index.ts';
 import { type ChatFormat, chatFormatOf } from '../../tokenizer/index.ts';
 import type { AnswerGroup } from '../answer.ts';
-import { completionStream } from '../completion-stream.ts';
 import { Generation } from '../generation.ts';
 import { generationSettings, type ModelFacts, promptTokens } from '../generation-settings.ts';
 import type {
@@ -20,7 +19,7 @@ import type {
   LanguageModelCapabilities,
   Prompt,
 } from '../language-model.ts';
-import { freshSeed, optionsOfEach } from '../language-model-calls.ts';
+import { abandonableStream, allOrNone, freshSeed, optionsOfEach } from '../language-model-calls.ts';
 import { GgufEngine } from './gguf-engine.node.ts';
 import { wantedScores } from './gguf-sampling.ts';
 import { type OpenGgufFile, openGgufFile } from './open-gguf-file.node.ts';
@@ -73,13 +72,7 @@ class GgufLanguageModel implements LanguageModel {
   }
 
   stream(prompt: Prompt, options: GenerateOptions = {}): CompletionStream {
-    const group = { isAbandoned: false };
-    return completionStream(
-      async (push) => this.#start(prompt, options, freshSeed(), group, push),
-      () => {
-        group.isAbandoned = true;
-      },
-    );
+    return abandonableStream((group, push) => this.#start(prompt, options, freshSeed(), group, push));
   }
 
   async generateMany(
@@ -91,13 +84,10 @@ class GgufLanguageModel implements LanguageModel {
     const group = { isAbandoned: false };
     const runs = prompts.map((prompt, i) => this.#run(prompt, each[i]!, seed, group));
     this.#engine.submit(runs);
-    try {
-      return await Promise.all(runs.map(({ sequence }) => sequence.completion));
-    } catch (error) {
-      // Nobody will see the others.
-      group.isAbandoned = true;
-      throw error;
-    }
+    return allOrNone(
+      runs.map(({ sequence }) => sequence.completion),
+      group,
+    );
   }
 
   async dispose(): Promise<void> {
