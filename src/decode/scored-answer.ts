@@ -77,6 +77,8 @@ export abstract class ScoredAnswer<Settings extends GenerationSettings = Generat
   }
 
   protected finish(reason: FinishReason, stopToken?: number): void {
-    this.answer.finish(reason, stopToken, this.readsPrompt ? this.#promptLogprobs : undefined);
+    // Not `readsPrompt`: a search may read the prompt for its states.
+    const isAsked = this.settings.promptLogprobs !== undefined;
+    this.answer.finish(reason, stopToken, isAsked ? this.#promptLogprobs : undefined);
   }
 }
