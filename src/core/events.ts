@@ -35,6 +35,8 @@ export interface TrainStepEvent {
   loss: number;
   learningRate: number;
   gradientNorm: number;
+  /** What the objective tells beside its loss, such as accuracy, margin, reward, KL, entropy. */
+  metrics?: Readonly<Record<string, number>>;
   tokens: number;
   tokensPerSecond: number;
   gflops: number;
@@ -46,9 +48,11 @@ export interface ValidationEvent {
   type: 'validation';
   stage: string;
   step: number;
-  /** Mean negative log-likelihood per token, in nats. */
+  /** The objective's loss per item; of a language model the negative log-likelihood per token, in nats. */
   loss: number;
-  bitsPerByte: number;
+  /** Of a language model. */
+  bitsPerByte?: number;
+  metrics?: Readonly<Record<string, number>>;
 }
 
 export interface CheckpointEvent {

@@ -213,7 +213,7 @@ function curvesOf(events: readonly PlinthEvent[]): LossCurve[] {
       })),
       validation: events.flatMap((event) =>
         event.type === 'validation' && event.stage === stage
-          ? [{ step: event.step, loss: event.loss, bitsPerByte: event.bitsPerByte }]
+          ? [{ step: event.step, loss: event.loss, bitsPerByte: event.bitsPerByte ?? Number.NaN }]
           : [],
       ),
     };

@@ -2,7 +2,13 @@
 import type { Device, Executable, Feed } from '../runtime/device.ts';
 import { input } from '../tensor/index.ts';
 import type { Objective } from './objective.ts';
-import type { ParameterSpec, TrainingState } from './training-step.ts';
+import { metricOutputs, type ParameterSpec, type TrainingState, takeTold } from './training-step.ts';
+
+export interface EvaluatedLoss {
+  readonly loss: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly numItems: number;
+}
 
 export class LossEvaluator<Batch> {
   readonly #executable: Executable;
@@ -25,31 +31,35 @@ export class LossEvaluator<Batch> {
       specs.map(({ name, shape }) => [name, input(`parameter/${name}`, shape)]),
     );
     const lossScale = input('lossScale', []);
-    const { loss, inputs } = objective.build(parameters, lossScale);
+    const { loss, inputs, metrics = {} } = objective.build(parameters, lossScale);
     const executable = await device.compile(
-      { loss },
+      { loss, ...metricOutputs(metrics) },
       { inputs: [...Object.values(parameters), ...inputs, lossScale] },
     );
     return new LossEvaluator(executable, objective, names);
   }
 
-  /** Mean loss per item over the batches (nats per token for a language model), and the number of items. */
-  async run(state: TrainingState, batches: Iterable<Batch>): Promise<{ loss: number; numItems: number }> {
+  /** Means per item over the batches: the loss (nats per token for a language model) and the objective's metrics. */
+  async run(state: TrainingState, batches: Iterable<Batch>): Promise<EvaluatedLoss> {
     const parameters: Record<string, Feed> = {};
     for (const name of this.#names) parameters[name] = state.get(name)!;
     let total = 0;
     let numItems = 0;
+    const sums: Record<string, number> = {};
     for (const batch of batches) {
-      const { loss } = await this.#executable.run({
+      const results = await this.#executable.run({
         ...parameters,
         ...this.#objective.feeds(batch),
         lossScale: Float32Array.of(1),
       });
-      total += Number((await loss!.read())[0]);
-      loss!.dispose();
+      const { loss, metrics } = await takeTold(results);
+      total += loss;
+      for (const [name, value] of Object.entries(metrics)) sums[name] = (sums[name] ?? 0) + value;
       numItems += this.#objective.numItems(batch);
     }
-    return { loss: numItems > 0 ? total / numItems : Number.NaN, numItems };
+    const mean = (sum: number) => (numItems > 0 ? sum / numItems : Number.NaN);
+    const metrics = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, mean(sum)]));
+    return { loss: mean(total), metrics, numItems };
   }
 
   async dispose(): Promise<void> {

@@ -5,9 +5,10 @@
 
 import type { TokenBatch } from '../data/tokens/token-batch.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { causalMask, logits, segmentMask, transformer } from '../model/transformer.ts';
+import { logits, type ModelParameters, transformer } from '../model/transformer.ts';
 import type { Feed } from '../runtime/device.ts';
-import { crossEntropy, input, mul, reshape, sum, type Tensor, type TensorRecord } from '../tensor/index.ts';
+import { crossEntropy, mul, sum, type Tensor } from '../tensor/index.ts';
+import { type TokenShape, tokenFeeds, tokenInputs } from './token-inputs.ts';
 
 export interface BuiltObjective {
   /**
@@ -16,10 +17,12 @@ export interface BuiltObjective {
    */
   readonly loss: Tensor;
   readonly inputs: readonly Tensor[];
+  /** Scalars to be told beside the loss, each a sum over the items times `lossScale`: a mean per item. */
+  readonly metrics?: Readonly<Record<string, Tensor>>;
 }
 
 export interface Objective<Batch> {
-  build(parameters: TensorRecord, lossScale: Tensor): BuiltObjective;
+  build(parameters: ModelParameters, lossScale: Tensor): BuiltObjective;
   feeds(batch: Batch): Record<string, Feed>;
   /** Number of items (tokens, pairs) that the batch's loss sums over. */
   numItems(batch: Batch): number;
@@ -27,11 +30,7 @@ export interface Objective<Batch> {
   numTokens(batch: Batch): number;
 }
 
-export interface LanguageModelShape {
-  readonly batchSize: number;
-  readonly length: number;
-  /** Keep attention within each segment of a row. Without it a row is one causal sequence. */
-  readonly segments: boolean;
+export interface LanguageModelShape extends TokenShape {
   readonly remat?: boolean;
 }
 
@@ -40,35 +39,20 @@ export function languageModelObjective(
   config: TransformerConfig,
   shape: LanguageModelShape,
 ): Objective<TokenBatch> {
-  const { batchSize: B, length: T } = shape;
   return {
     build: (parameters, lossScale) => {
-      const idsBT = input('inputIds', [B, T], 'int32');
-      const positionsBT = input('positions', [B, T], 'int64');
-      const targetsN = input('targets', [B * T], 'int32');
-      const maskN = input('lossMask', [B * T]);
-      const segmentIdsBT = shape.segments ? input('segmentIds', [B, T]) : undefined;
-      const maskTT = segmentIdsBT ? segmentMask(segmentIdsBT) : causalMask(T);
+      const { idsBT, positionsBT, maskTT, targetsN, lossMaskN, inputs } = tokenInputs(shape);
       const { hiddenND } = transformer(
         parameters,
         config,
         { idsBT, positionsBT, maskTT },
-        { maxPositions: T, ...(shape.remat && { remat: true }) },
+        { maxPositions: shape.length, ...(shape.remat && { remat: true }) },
       );
-      const lossN = crossEntropy(logits(parameters, config, hiddenND), reshape(targetsN, [B * T]));
-      return {
-        loss: mul(sum(mul(lossN, maskN)), lossScale),
-        inputs: [idsBT, positionsBT, targetsN, maskN, ...(segmentIdsBT ? [segmentIdsBT] : [])],
-      };
+      const lossN = crossEntropy(logits(parameters, config, hiddenND), targetsN);
+      return { loss: mul(sum(mul(lossN, lossMaskN)), lossScale), inputs };
     },
-    feeds: (batch) => ({
-      inputIds: batch.inputIds,
-      positions: BigInt64Array.from(batch.positions, BigInt),
-      targets: batch.targets,
-      lossMask: batch.lossMask,
-      ...(shape.segments && { segmentIds: Float32Array.from(batch.segmentIds) }),
-    }),
+    feeds: (batch) => tokenFeeds(batch, shape),
     numItems: (batch) => batch.numTargets,
-    numTokens: () => B * T,
+    numTokens: () => shape.batchSize * shape.length,
   };
 }

@@ -78,6 +78,9 @@ export function stepScalars(
   };
 }
 
+/** Kinds of state tensors; a parameter has those of its rule. */
+export const STATE_KINDS = ['first', 'second', 'momentum'] as const;
+
 /** How a parameter is updated: matrices of the layers may use Muon, everything decays only if it is a matrix. */
 export interface ParameterRule {
   readonly rule: 'adamw' | 'muon';
@@ -87,7 +90,7 @@ export interface ParameterRule {
   readonly rateFactor: number;
   readonly epsilon: number;
   /** Names of the state tensors, each of the parameter's shape. */
-  readonly state: readonly string[];
+  readonly state: readonly (typeof STATE_KINDS)[number][];
 }
 
 /** @param scaling what the parametrisation puts on this parameter; left out, all factors are 1. */

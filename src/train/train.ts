@@ -5,7 +5,7 @@
  * as if it had never stopped.
  */
 import { CancelledError } from '../core/errors.ts';
-import { type EventSink, ignoreEvents } from '../core/events.ts';
+import { type EventSink, ignoreEvents, type ValidationEvent } from '../core/events.ts';
 import type { Device, OperatorTime } from '../runtime/device.ts';
 import type { Objective } from './objective.ts';
 import { type Schedule, scheduleFactor } from './schedule.ts';
@@ -22,8 +22,11 @@ export interface TrainOptions<Batch> {
   /** Steps already done; the first one taken is startStep + 1. */
   readonly startStep?: number;
   readonly numSteps: number;
-  /** Batch number `index` (0, 1, ...), a pure function; step s uses `accumulate` of them. */
-  batch(index: number): Batch;
+  /**
+   * Batch number `index` (0, 1, ...); step s uses `accumulate` of them. A function of `index` and the state at its
+   * step alone (and of what it made at steps since a `checkpoint.isBoundary`), so that a resumed run repeats it.
+   */
+  batch(index: number): Batch | Promise<Batch>;
   readonly schedule: Schedule;
   readonly settings: StepSettings;
   /** The machine's measured SGEMM rate, for the share of the peak. */
@@ -31,18 +34,22 @@ export interface TrainOptions<Batch> {
   /** Called after these steps and after the last one. */
   readonly validation?: {
     everySteps: number;
-    run(step: number): Promise<{ loss: number; bitsPerByte: number }>;
+    run(step: number): Promise<ValidationFigures>;
   };
   /** Called when this many steps or seconds have passed, after the last step and when stopped. */
   readonly checkpoint?: {
     everySteps?: number;
     everySeconds?: number;
+    /** Steps after which the run can be taken up again; the others are not saved. Default: all. */
+    isBoundary?(step: number): boolean;
     /** Returns where it was saved. */
     save(step: number): Promise<string>;
   };
   readonly onEvent?: EventSink;
   readonly signal?: AbortSignal;
 }
+
+export type ValidationFigures = Pick<ValidationEvent, 'loss' | 'bitsPerByte' | 'metrics'>;
 
 export interface TrainResult {
   readonly steps: number;
@@ -83,7 +90,7 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainR
       const start = performance.now();
       const batches: Batch[] = [];
       for (let k = 0; k < settings.accumulate; k++)
-        batches.push(options.batch((step - 1) * settings.accumulate + k));
+        batches.push(await options.batch((step - 1) * settings.accumulate + k));
       const learningRate = settings.optimizer.learningRate * scheduleFactor(options.schedule, step, numSteps);
       const result = await compiled.run(state, batches, step, learningRate);
       const seconds = (performance.now() - start) / 1000;
@@ -102,6 +109,7 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainR
         loss,
         learningRate,
         gradientNorm: result.gradientNorm,
+        ...(Object.keys(result.metrics).length > 0 && { metrics: result.metrics }),
         tokens: step * stepTokens,
         tokensPerSecond: stepTokens / smoothedSeconds,
         gflops,
@@ -139,13 +147,15 @@ class CheckpointClock {
   }
 
   isDue(step: number): boolean {
-    const { everySteps, everySeconds } = this.#settings ?? {};
+    const { everySteps, everySeconds, isBoundary } = this.#settings ?? {};
+    if (isBoundary?.(step) === false) return false;
     if (everySteps !== undefined && step % everySteps === 0) return true;
     return everySeconds !== undefined && performance.now() - this.#lastMs >= everySeconds * 1000;
   }
 
   async save(step: number, onEvent: EventSink, stage: string): Promise<void> {
     if (!this.#settings || step === this.#lastStep || step < 1) return;
+    if (this.#settings.isBoundary?.(step) === false) return;
     const path = await this.#settings.save(step);
     this.#lastMs = performance.now();
     this.#lastStep = step;

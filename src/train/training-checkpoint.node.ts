@@ -3,17 +3,26 @@
  * and `training.json` beside the model. A folder is complete or absent (it is filled under a temporary name
  * and renamed), so a kill at any moment leaves the previous one. Data order and random draws are functions
  * of the step, so the step number is all that has to be kept of them.
+ *
+ * Trained tensors that are no part of a model (a head, low-rank adapters) stand in optimizer.safetensors too, as
+ * `parameter/NAME`; where only such are trained, the folder holds no model.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { removeStaleTemporaries } from '../core/atomic-file.node.ts';
+import { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from '../core/atomic-file.node.ts';
 import { FormatError, messageOf, NotFiniteError, PlinthError } from '../core/errors.ts';
 import { readJsonFile } from '../core/json-file.node.ts';
-import { loadCheckpoint, type SaveCheckpointInput, saveCheckpoint } from '../model/checkpoint.node.ts';
-import type { TransformerConfig } from '../model/config.ts';
+import {
+  CONFIG_NAME,
+  loadCheckpoint,
+  type SaveCheckpointInput,
+  saveCheckpoint,
+} from '../model/checkpoint.node.ts';
+import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
+import type { WeightArray } from '../model/initialize.ts';
 import { SafetensorsFile, writeSafetensors } from '../model/safetensors.node.ts';
 import type { TensorInput } from '../model/safetensors.ts';
-import type { OptimizerSettings } from './optimizer.ts';
+import { type OptimizerSettings, STATE_KINDS } from './optimizer.ts';
 import { initialState, readState, type TrainingState } from './training-step.ts';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -30,7 +39,6 @@ export interface TrainingMeta {
 }
 
 export interface SavedTraining {
-  readonly config: TransformerConfig;
   readonly state: TrainingState;
   readonly meta: TrainingMeta;
   readonly path: string;
@@ -52,20 +60,30 @@ export async function saveTraining(
   const weights = await readState(state, 'parameter/');
   checkFinite('parameter/', weights, meta.step);
   const optimizer: TensorInput[] = [];
-  for (const prefix of ['first/', 'second/', 'momentum/']) {
+  const inModel = new Set(parameterSpecs(config).map(({ name }) => name));
+  const isModel = [...inModel].every((name) => weights.has(name));
+  for (const [name, { shape, data }] of weights) {
+    if (isModel && inModel.has(name)) continue;
+    optimizer.push({ name: `parameter/${name}`, dtype: 'F32', shape, data });
+  }
+  for (const prefix of STATE_KINDS.map((kind) => `${kind}/`)) {
     const values = await readState(state, prefix);
     checkFinite(prefix, values, meta.step);
     for (const [name, { shape, data }] of values) {
       optimizer.push({ name: `${prefix}${name}`, dtype: 'F32', shape, data });
     }
   }
-  await saveCheckpoint(path, {
-    config,
-    weights,
-    files: new Map([...(options.files ?? []), [TRAINING_FILE, `${JSON.stringify(meta, null, 2)}\n`]]),
-    addFiles: (temporary) => writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer),
-    overwrite: true,
-  });
+  const files = new Map([...(options.files ?? []), [TRAINING_FILE, `${JSON.stringify(meta, null, 2)}\n`]]);
+  const addFiles = (temporary: string) => writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer);
+  if (isModel) {
+    const model = new Map([...weights].filter(([name]) => inModel.has(name)));
+    await saveCheckpoint(path, { config, weights: model, files, addFiles, overwrite: true });
+  } else {
+    await writeFolderAtomic(path, async (temporary) => {
+      for (const [name, content] of files) await writeFileAtomic(join(temporary, name), content);
+      await addFiles(temporary);
+    });
+  }
   const steps = (await savedSteps(folder)).filter((step) => step <= meta.step);
   for (const step of steps.slice(0, -Math.max(1, options.keep ?? 2))) {
     await deleteCheckpoint(join(folder, stepName(step)));
@@ -136,7 +154,7 @@ export async function resumeTraining(
     const meta = await readMeta(path);
     if (meta?.stage !== stage || meta.fingerprint !== fingerprint) continue;
     try {
-      return { ...(await readSaved(path, optimizer)), meta, path };
+      return { state: await readSaved(path, optimizer), meta, path };
     } catch (error) {
       const isDamage = error instanceof PlinthError && (error.code === 'format' || error.code === 'disk');
       throw isDamage ? new PlinthError(error.code, `${error.message} ${ADVICE}`, { cause: error }) : error;
@@ -145,14 +163,16 @@ export async function resumeTraining(
   return undefined;
 }
 
-async function readSaved(
-  path: string,
-  optimizer: OptimizerSettings,
-): Promise<{ config: TransformerConfig; state: TrainingState }> {
-  const { config, weights } = await loadCheckpoint(path);
-  const state = initialState(weights, optimizer);
+async function readSaved(path: string, optimizer: OptimizerSettings): Promise<TrainingState> {
+  const hasModel = await exists(join(path, CONFIG_NAME));
+  const weights = new Map<string, WeightArray>(hasModel ? (await loadCheckpoint(path)).weights : []);
   const file = await SafetensorsFile.open(join(path, OPTIMIZER_FILE));
   try {
+    for (const [name, { shape }] of file.tensors) {
+      if (!name.startsWith('parameter/')) continue;
+      weights.set(name.slice('parameter/'.length), { shape, data: await file.readFloat32(name) });
+    }
+    const state = initialState(weights, optimizer);
     for (const [name, value] of state) {
       if (name.startsWith('parameter/')) continue;
       const info = file.tensors.get(name);
@@ -163,10 +183,10 @@ async function readSaved(
       }
       state.set(name, { shape: value.shape, data: await file.readFloat32(name) });
     }
+    return state;
   } finally {
     await file.close();
   }
-  return { config, state };
 }
 
 async function clearedSteps(folder: string): Promise<number[]> {
@@ -174,8 +194,8 @@ async function clearedSteps(folder: string): Promise<number[]> {
   return savedSteps(folder);
 }
 
-async function exists(folder: string): Promise<boolean> {
-  return readdir(folder).then(
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
     () => true,
     () => false,
   );

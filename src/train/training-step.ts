@@ -57,6 +57,8 @@ export interface ParameterSpec {
 export interface StepResult {
   readonly loss: number;
   readonly gradientNorm: number;
+  /** What the objective tells beside its loss, means per item. */
+  readonly metrics: Readonly<Record<string, number>>;
 }
 
 const nextName = (name: string) => `next/${name}`;
@@ -106,7 +108,8 @@ export class TrainingStep<Batch> {
     checkStepSettings(settings);
     const parameters = inputsOf('parameter', specs);
     const lossScale = input('lossScale', []);
-    const { loss, inputs } = objective.build(parameters, lossScale);
+    const { loss, inputs, metrics = {} } = objective.build(parameters, lossScale);
+    const told = metricOutputs(metrics);
     const names = specs.map((spec) => spec.name);
     const gradients = grad(
       loss,
@@ -116,7 +119,7 @@ export class TrainingStep<Batch> {
     if (settings.accumulate === 1) {
       const { outputs, keep, scalars } = updateOutputs(specs, parameters, gradients, settings);
       const whole = await device.compile(
-        { loss, ...outputs },
+        { loss, ...told, ...outputs },
         {
           inputs: [...Object.values(parameters), ...inputs, lossScale, ...scalars],
           keepOnDevice: keep,
@@ -136,6 +139,7 @@ export class TrainingStep<Batch> {
     return TrainingStep.#compileAccumulating(device, objective, specs, settings, {
       parameters,
       loss,
+      told,
       gradients,
       inputs: [...inputs, lossScale],
       profile,
@@ -150,6 +154,7 @@ export class TrainingStep<Batch> {
     traced: {
       parameters: TensorRecord;
       loss: Tensor;
+      told: Readonly<Record<string, Tensor>>;
       gradients: Tensor[];
       inputs: Tensor[];
       profile: { profile?: boolean };
@@ -160,7 +165,7 @@ export class TrainingStep<Batch> {
       specs.map(({ name }, i) => [nextName(`gradient/${name}`), add(sums[name]!, traced.gradients[i]!)]),
     );
     const accumulate = await device.compile(
-      { loss: traced.loss, ...added },
+      { loss: traced.loss, ...traced.told, ...added },
       {
         inputs: [...Object.values(traced.parameters), ...Object.values(sums), ...traced.inputs],
         keepOnDevice: Object.keys(added),
@@ -217,7 +222,7 @@ export class TrainingStep<Batch> {
     const scalars = Object.fromEntries(STEP_SCALARS.map((name) => [name, Float32Array.of(values[name])]));
     const own: Record<string, Feed> = {};
     for (const name of this.#stateNames) own[name] = state.get(name)!;
-    const { loss, results } = this.#whole
+    const { loss, metrics, results } = this.#whole
       ? await this.#runWhole(this.#whole, own, batches[0]!, lossScale, scalars)
       : await this.#runAccumulating(own, batches, lossScale, scalars);
     const gradientNorm = Number((await results.gradientNorm!.read())[0]);
@@ -235,7 +240,7 @@ export class TrainingStep<Batch> {
       state.set(name, results[nextName(name)]!);
       if ('dispose' in previous) previous.dispose();
     }
-    return { loss, gradientNorm };
+    return { loss, gradientNorm, metrics };
   }
 
   async #runWhole(
@@ -244,11 +249,9 @@ export class TrainingStep<Batch> {
     batch: Batch,
     lossScale: Feed,
     scalars: Record<string, Feed>,
-  ): Promise<{ loss: number; results: Record<string, DeviceTensor> }> {
+  ): Promise<Ran> {
     const results = await whole.run({ ...own, ...this.#objective.feeds(batch), lossScale, ...scalars });
-    const loss = Number((await results.loss!.read())[0]);
-    results.loss!.dispose();
-    return { loss, results };
+    return { ...(await takeTold(results)), results };
   }
 
   async #runAccumulating(
@@ -256,12 +259,13 @@ export class TrainingStep<Batch> {
     batches: readonly Batch[],
     lossScale: Feed,
     scalars: Record<string, Feed>,
-  ): Promise<{ loss: number; results: Record<string, DeviceTensor> }> {
+  ): Promise<Ran> {
     const parameters = Object.fromEntries(
       this.#parameterNames.map((name) => [`parameter/${name}`, own[`parameter/${name}`]!]),
     );
     let sums: Record<string, Feed> = Object.fromEntries(this.#zeros);
     let loss = 0;
+    const metrics: Record<string, number> = {};
     for (const batch of batches) {
       const results = await this.#accumulate!.run({
         ...parameters,
@@ -269,8 +273,9 @@ export class TrainingStep<Batch> {
         ...this.#objective.feeds(batch),
         lossScale,
       });
-      loss += Number((await results.loss!.read())[0]);
-      results.loss!.dispose();
+      const told = await takeTold(results);
+      loss += told.loss;
+      for (const [name, value] of Object.entries(told.metrics)) metrics[name] = (metrics[name] ?? 0) + value;
       disposeAll(sums);
       sums = Object.fromEntries(
         this.#parameterNames.map((name) => [`gradient/${name}`, results[nextName(`gradient/${name}`)]!]),
@@ -278,7 +283,7 @@ export class TrainingStep<Batch> {
     }
     const results = await this.#apply!.run({ ...own, ...sums, ...scalars });
     disposeAll(sums);
-    return { loss, results };
+    return { loss, metrics, results };
   }
 
   /** Time by operator since the start; the step must have been compiled with `profile`. */
@@ -301,6 +306,37 @@ function checkStepSettings({ optimizer, clipNorm, accumulate }: StepSettings): v
   if (!(Number.isInteger(accumulate) && accumulate >= 1)) {
     throw new ConfigError(`accumulate must be a whole number of at least 1, got ${accumulate}.`);
   }
+}
+
+/** What a run of the programs gave; `results` are the next state and the gradient norm. */
+interface Ran {
+  readonly loss: number;
+  readonly metrics: Record<string, number>;
+  readonly results: Record<string, DeviceTensor>;
+}
+
+const METRIC = 'metric/';
+
+/** Outputs that tell an objective's metrics. */
+export function metricOutputs(metrics: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [METRIC + name, value]));
+}
+
+/** Reads the loss and the metrics of a run and takes them out of its results. */
+export async function takeTold(
+  results: Record<string, DeviceTensor>,
+): Promise<{ loss: number; metrics: Record<string, number> }> {
+  const metrics: Record<string, number> = {};
+  let loss = Number.NaN;
+  for (const [name, tensor] of Object.entries(results)) {
+    if (name !== 'loss' && !name.startsWith(METRIC)) continue;
+    const value = Number((await tensor.read())[0]);
+    if (name === 'loss') loss = value;
+    else metrics[name.slice(METRIC.length)] = value;
+    tensor.dispose();
+    delete results[name];
+  }
+  return { loss, metrics };
 }
 
 function disposeAll(feeds: Readonly<Record<string, Feed>>): void {

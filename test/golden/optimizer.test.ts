@@ -27,7 +27,7 @@ function givenGradients(shapes: Shapes): Objective<Gradients> {
   return {
     build: (parameters, lossScale) => {
       const gradients = names.map((name) => input(`given/${name}`, shapes[name]!));
-      const terms = names.map((name, i): Tensor => sum(mul(parameters[name]!, gradients[i]!)));
+      const terms = names.map((name, i): Tensor => sum(mul(parameters[name] as Tensor, gradients[i]!)));
       return {
         loss: mul(
           terms.reduce((a, b) => add(a, b)),

@@ -3,6 +3,7 @@
  * the numbers, the latest sample. Pure; no line is wider than the terminal and there are never more lines than
  * it has rows.
  */
+import type { ValidationEvent } from '../../core/events.ts';
 import { formatCount, formatDuration } from '../../core/units.ts';
 import type { Style } from '../terminal/style.ts';
 import { cutText, padText, plainLine, textWidth } from '../terminal/text-width.ts';
@@ -143,7 +144,7 @@ function numberLines(view: JobView, columns: number, style: Style): string[] {
   const work = workOf(view);
   const parts: string[] = [];
   if (step) parts.push(`loss ${lossText(view)}`);
-  if (validation) parts.push(`validation ${validation.bitsPerByte.toFixed(3)} bits/byte`);
+  if (validation) parts.push(validationText(validation));
   if (step) parts.push(`${formatCount(step.tokensPerSecond)} tokens/s`);
   if (step && Number.isFinite(step.shareOfPeak))
     parts.push(`${Math.round(step.shareOfPeak * 100)} % of peak`);
@@ -156,6 +157,13 @@ function numberLines(view: JobView, columns: number, style: Style): string[] {
     parts.push(`${view.numWarnings} ${view.numWarnings === 1 ? 'warning' : 'warnings'}`);
   if (parts.length === 0) return [];
   return ['', ...flow(parts, columns - 1).map((line) => ` ${style.bold(line)}`)];
+}
+
+/** Bits per byte of a language model, the loss of anything else. */
+export function validationText({ loss, bitsPerByte }: ValidationEvent): string {
+  return bitsPerByte === undefined
+    ? `validation loss ${loss.toFixed(3)}`
+    : `validation ${bitsPerByte.toFixed(3)} bits/byte`;
 }
 
 /** The latest point of the smoothed curve: a single step's loss jumps too much to be read. */
