@@ -12,12 +12,7 @@ import { basename, join } from 'node:path';
 import { removeStaleTemporaries, writeFileAtomic, writeFolderAtomic } from '../core/atomic-file.node.ts';
 import { FormatError, messageOf, NotFiniteError, PlinthError } from '../core/errors.ts';
 import { readJsonFile } from '../core/json-file.node.ts';
-import {
-  CONFIG_NAME,
-  loadCheckpoint,
-  type SaveCheckpointInput,
-  saveCheckpoint,
-} from '../model/checkpoint.node.ts';
+import { loadCheckpoint, type SaveCheckpointInput, saveCheckpoint } from '../model/checkpoint.node.ts';
 import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
 import type { WeightArray } from '../model/initialize.ts';
 import { SafetensorsFile, writeSafetensors } from '../model/safetensors.node.ts';
@@ -36,6 +31,8 @@ export interface TrainingMeta {
   readonly numSteps: number;
   /** Identifies the settings; a run with others must not resume from here. */
   readonly fingerprint: string;
+  /** False where the folder holds trained tensors and no model; set by `saveTraining`. */
+  readonly holdsModel?: boolean;
 }
 
 export interface SavedTraining {
@@ -73,7 +70,8 @@ export async function saveTraining(
       optimizer.push({ name: `${prefix}${name}`, dtype: 'F32', shape, data });
     }
   }
-  const files = new Map([...(options.files ?? []), [TRAINING_FILE, `${JSON.stringify(meta, null, 2)}\n`]]);
+  const metaText = `${JSON.stringify(isModel ? meta : { ...meta, holdsModel: false }, null, 2)}\n`;
+  const files = new Map([...(options.files ?? []), [TRAINING_FILE, metaText]]);
   const addFiles = (temporary: string) => writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer);
   if (isModel) {
     const model = new Map([...weights].filter(([name]) => inModel.has(name)));
@@ -154,7 +152,7 @@ export async function resumeTraining(
     const meta = await readMeta(path);
     if (meta?.stage !== stage || meta.fingerprint !== fingerprint) continue;
     try {
-      return { state: await readSaved(path, optimizer), meta, path };
+      return { state: await readSaved(path, optimizer, meta.holdsModel ?? true), meta, path };
     } catch (error) {
       const isDamage = error instanceof PlinthError && (error.code === 'format' || error.code === 'disk');
       throw isDamage ? new PlinthError(error.code, `${error.message} ${ADVICE}`, { cause: error }) : error;
@@ -163,9 +161,12 @@ export async function resumeTraining(
   return undefined;
 }
 
-async function readSaved(path: string, optimizer: OptimizerSettings): Promise<TrainingState> {
-  const hasModel = await exists(join(path, CONFIG_NAME));
-  const weights = new Map<string, WeightArray>(hasModel ? (await loadCheckpoint(path)).weights : []);
+async function readSaved(
+  path: string,
+  optimizer: OptimizerSettings,
+  holdsModel: boolean,
+): Promise<TrainingState> {
+  const weights = new Map<string, WeightArray>(holdsModel ? (await loadCheckpoint(path)).weights : []);
   const file = await SafetensorsFile.open(join(path, OPTIMIZER_FILE));
   try {
     for (const [name, { shape }] of file.tensors) {
