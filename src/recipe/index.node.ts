@@ -6,9 +6,9 @@ export {
   type ExperimentResult,
   runExperiment,
 } from './experiment/run-experiment.node.ts';
-export { type FinetuneOptions, finetuneOnChats } from './finetune-on-chats.node.ts';
 export * from './index.ts';
 export { type MachinePlan, type MachinePlanOptions, planForMachine } from './machine-plan.node.ts';
+export { type FinetuneOptions, finetuneOnChats } from './post-training/finetune-on-chats.node.ts';
 export { type PretrainOptions, pretrainOnFiles } from './pretrain-on-files.node.ts';
 export { defaultRunFolder, type RunOptions, type RunResult, runRecipe } from './run.node.ts';
 export {

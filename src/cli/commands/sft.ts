@@ -58,7 +58,7 @@ async function sft(flags: SftFlags): Promise<void> {
   }
   const model = await findModel(flags.model);
   const [{ finetuneOnChats }, { runTraining }] = await Promise.all([
-    import('../../recipe/finetune-on-chats.node.ts'),
+    import('../../recipe/post-training/finetune-on-chats.node.ts'),
     import('../training-command.ts'),
   ]);
   await runTraining('plinth sft', flags, (session) =>
