@@ -12,7 +12,7 @@ import { KeyValueCache } from './key-value-cache.ts';
 import { disposedError } from './language-model-calls.ts';
 import { PrefixCache } from './prefix-cache.ts';
 import { type BranchingSequence, type BranchRow, isBranching, type Sequence } from './sequence.ts';
-import { type DraftOptions, Speculation } from './speculation.ts';
+import { type CheckedRow, type DraftOptions, type Guesses, Speculation } from './speculation.ts';
 
 export interface EngineLimits {
   /** Sequences decoded together. */
@@ -354,14 +354,18 @@ export class DecodeEngine {
     this.#numSteps++;
     const rows = this.#rows.all.slice(0, this.#rows.numGenerating);
     const branching = rows.some(({ sequence }) => isBranching(sequence));
-    if (this.#speculation && !branching) return this.#stepAhead(this.#speculation, rows);
+    const speculation = branching ? undefined : this.#speculation;
+    const guesses = speculation && (await this.#guess(speculation, rows));
+    if (guesses) return this.#stepAhead(speculation, rows, guesses);
     const { vocabSize, hiddenSize } = this.#decoder.config;
+    const start = performance.now();
     const output = await this.#batch.step(
       rows.length,
       this.#rows.count,
       (slot) => rows[slot]!.tokens[rows[slot]!.numTokens - 1]!,
       branching,
     );
+    speculation?.toldStep(rows.length, performance.now() - start);
     const searches = new Map<BranchingSequence, BatchRow[]>();
     const logits = rows.map((_, slot) => output.logits.subarray(slot * vocabSize, (slot + 1) * vocabSize));
     const slotOf = new Map(rows.map((one, slot) => [one, slot]));
@@ -382,17 +386,20 @@ export class DecodeEngine {
     }
   }
 
+  #guess(speculation: Speculation, rows: readonly BatchRow[]): Promise<Guesses | undefined> {
+    const guessing = rows.map(({ sequence, tokens, numTokens }) => ({
+      sequence: sequence as Sequence,
+      tokens: tokens.subarray(0, numTokens),
+      numLeft: tokens.length - numTokens,
+    }));
+    return speculation.propose(guessing, this.#rows.count);
+  }
+
   /** Tokens that a draft model guessed, checked in one run: what is chosen is what one by one would be. */
-  async #stepAhead(speculation: Speculation, rows: readonly BatchRow[]): Promise<void> {
+  async #stepAhead(speculation: Speculation, rows: readonly BatchRow[], guesses: Guesses): Promise<void> {
     const numSlots = this.#rows.count;
-    const proposals = await speculation.propose(
-      rows.map(({ sequence, tokens, numTokens }) => ({
-        sequence: sequence as Sequence,
-        tokens: tokens.subarray(0, numTokens),
-        numLeft: tokens.length - numTokens,
-      })),
-      numSlots,
-    );
+    const proposals: (readonly number[])[] = [...guesses.tokens];
+    const started = performance.now();
     const chunks = rows.map(({ tokens, numTokens }, row) => {
       const guessed = proposals[row]!;
       return Int32Array.of(tokens[numTokens - 1]!, ...guessed);
@@ -402,6 +409,7 @@ export class DecodeEngine {
     for (const [slot, chunk] of chunks.entries()) {
       this.#batch.accept(slot, output, rows.length, slot, chunk.length);
     }
+    const checkMs = performance.now() - started;
     const { vocabSize } = this.#decoder.config;
     let start = 0;
     for (const [slot, chunk] of chunks.entries()) {
@@ -416,18 +424,21 @@ export class DecodeEngine {
       start += chunk.length;
     }
     start = 0;
+    const checked: CheckedRow[] = [];
     for (const [row, one] of rows.entries()) {
       const guessed = proposals[row]!;
-      let right = 0;
-      for (; right <= guessed.length; right++) {
-        const at = (start + right) * vocabSize;
-        const token = this.#choose(one, output.logits.subarray(at, at + vocabSize));
-        if (token === undefined || token !== guessed[right]) break;
+      let numRight = 0;
+      let token: number | undefined;
+      for (; numRight <= guessed.length; numRight++) {
+        const at = (start + numRight) * vocabSize;
+        token = this.#choose(one, output.logits.subarray(at, at + vocabSize));
+        if (token === undefined || token !== guessed[numRight]) break;
       }
-      speculation.tell(right, guessed.length);
+      checked.push({ numRight, isEnded: token === undefined });
       start += chunks[row]!.length;
       this.#rows.truncate(one, one.numTokens - 1);
     }
+    speculation.toldRound(guesses, checked, checkMs);
   }
 
   /** Lets a sequence choose; an ended one leaves its slot. Returns its token. */

@@ -2,10 +2,12 @@
  * Speculative decoding (Leviathan et al. 2023; Chen et al. 2023): a small model guesses some tokens ahead, the large
  * one reads them in one run. A guess is taken only where it is the very token that the large model's sequence
  * chooses there, with its own draws: the output is that of plain decoding, token for token, greedy or sampled.
+ * `GuessPolicy` says when to guess.
  */
 
 import type { Decoder } from './decoder.ts';
 import { DecoderBatch } from './decoder-batch.ts';
+import { GuessChances, GuessPolicy } from './guess-policy.ts';
 import { KeyValueCache } from './key-value-cache.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -23,9 +25,28 @@ export interface SpeculatingRow {
   readonly numLeft: number;
 }
 
+/** Guesses of one round. */
+export interface Guesses {
+  /** For each row; none where a sequence has no more than one token left. */
+  readonly tokens: readonly (readonly number[])[];
+  /** Probability of each guess by the draft model. */
+  readonly probabilities: readonly (readonly number[])[];
+  /** What the draft model took for them. */
+  readonly draftMs: number;
+}
+
+/** What came of a row's guesses. */
+export interface CheckedRow {
+  readonly numRight: number;
+  /** The sequence ended: nothing is known of the guess after the right ones. */
+  readonly isEnded: boolean;
+}
+
 /** What the draft model lags behind by more than this, it reads row by row. */
 const CATCH_UP = 64;
 const READ_LENGTH = 512;
+/** A guess that was read, and the token that the large model chose after it. */
+const USUAL_LAG = 2;
 
 export class Speculation {
   /** The draft model's, with the slots of the large one's. */
@@ -33,58 +54,94 @@ export class Speculation {
   readonly #decoder: Decoder;
   readonly #batch: DecoderBatch;
   readonly #maxTokens: number;
-  #numAhead: number;
-  /** Share of guesses taken lately. */
-  #rate = 0.7;
+  readonly #chances = new GuessChances();
+  /** By the number of rows, in powers of 2. */
+  readonly #policies = new Map<number, GuessPolicy>();
 
   constructor({ decoder, maxTokens }: DraftOptions, maxCacheBytes: number) {
     this.#decoder = decoder;
     this.#maxTokens = maxTokens;
-    this.#numAhead = Math.min(4, maxTokens);
     this.cache = new KeyValueCache(decoder.config, maxCacheBytes);
     this.#batch = new DecoderBatch(decoder, this.cache);
   }
 
-  /** Guesses for the rows in slots 0..rows.length-1, none where a sequence has no more than one token left. */
-  async propose(rows: readonly SpeculatingRow[], numSlots: number): Promise<number[][]> {
+  /** Guesses for the rows in slots 0..rows.length-1; undefined when a plain step is better. */
+  async propose(rows: readonly SpeculatingRow[], numSlots: number): Promise<Guesses | undefined> {
+    const guessable = rows.map(({ sequence, numLeft }) => (sequence.propose ? numLeft - 1 : 0));
+    const most = Math.min(this.#maxTokens, Math.max(...guessable));
+    const policy = this.#policyFor(rows.length);
+    if (most <= 0 || !policy.decide()) return undefined;
     const { vocabSize } = this.#decoder.config;
-    const guesses: number[][] = rows.map(() => []);
-    const most = Math.min(this.#numAhead, Math.max(...rows.map(({ numLeft }) => numLeft - 1)));
-    if (most <= 0) return guesses;
+    const tokens: number[][] = rows.map(() => []);
+    const probabilities: number[][] = rows.map(() => []);
+    /** That all guesses of a row are right. */
+    const chances = rows.map(() => 1);
+    let start = performance.now();
+    const lag = Math.max(...rows.map((row, slot) => row.tokens.length - this.cache.lengthOf(slot)));
     let { logits } = await this.#catchUp(rows, numSlots);
+    // What plain steps left to read is no cost of these guesses.
+    if (lag > USUAL_LAG) start = performance.now() - policy.draftMs;
     for (let ahead = 0; ahead < most; ahead++) {
       // A row that is done goes on with any token; nobody looks at it.
-      const fed = rows.map(({ sequence, numLeft }, row) => {
-        const own = guesses[row]!;
-        if (own.length < ahead || ahead >= numLeft - 1 || !sequence.propose) return 0;
+      const fed = rows.map(({ sequence }, row) => {
+        const own = tokens[row]!;
         const scores = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
-        try {
-          own.push(sequence.propose(scores, own));
-        } catch {
-          // Scores that cannot be sampled are a bad guess, not an error of the answer.
+        const token =
+          own.length < ahead || ahead >= guessable[row]! ? undefined : guessOf(sequence, scores, own);
+        if (token === undefined) {
+          chances[row] = 0;
           return 0;
         }
-        return own.at(-1)!;
+        const probability = probabilityOf(scores, token);
+        own.push(token);
+        probabilities[row]!.push(probability);
+        chances[row]! *= this.#chances.of(probability);
+        return token;
       });
-      if (ahead + 1 < most) {
-        ({ logits } = await this.#batch.step(rows.length, numSlots, (slot) => fed[slot]!));
-      }
+      if (ahead + 1 >= most || !policy.paysOneMore(chances)) break;
+      ({ logits } = await this.#batch.step(rows.length, numSlots, (slot) => fed[slot]!));
     }
-    return guesses;
+    return { tokens, probabilities, draftMs: performance.now() - start };
   }
 
-  /** Told how many of a row's guesses were right; guesses further ahead while that pays. */
-  tell(right: number, guessed: number): void {
-    if (guessed === 0) return;
-    this.#rate += 0.05 * (Math.min(right, guessed) / guessed - this.#rate);
-    const wanted =
-      this.#rate > 0.8 ? 8 : this.#rate > 0.6 ? 5 : this.#rate > 0.4 ? 3 : this.#rate > 0.2 ? 2 : 1;
-    this.#numAhead = Math.min(this.#maxTokens, wanted);
+  /** Told what a step without guesses took. */
+  toldStep(numRows: number, ms: number): void {
+    this.#policyFor(numRows).toldStep(ms);
+  }
+
+  /** Told what came of a round. */
+  toldRound(guesses: Guesses, rows: readonly CheckedRow[], checkMs: number): void {
+    let numTokens = 0;
+    for (const [row, { numRight, isEnded }] of rows.entries()) {
+      const own = guesses.probabilities[row]!;
+      numTokens += Math.min(own.length, numRight) + 1;
+      for (const [i, probability] of own.entries()) {
+        if (i > numRight || (i === numRight && isEnded)) break;
+        this.#chances.told(probability, i < numRight);
+      }
+    }
+    const numGuesses = Math.max(...guesses.tokens.map((own) => own.length));
+    this.#policyFor(rows.length).toldRound({
+      numGuesses: Math.max(1, numGuesses),
+      draftMs: guesses.draftMs,
+      checkMs,
+      numTokens: numTokens / rows.length,
+    });
   }
 
   dispose(): Promise<void> {
     this.cache.release();
     return this.#decoder.dispose();
+  }
+
+  #policyFor(numRows: number): GuessPolicy {
+    const size = Math.ceil(Math.log2(numRows));
+    let policy = this.#policies.get(size);
+    if (!policy) {
+      policy = new GuessPolicy(this.#chances);
+      this.#policies.set(size, policy);
+    }
+    return policy;
   }
 
   /** The draft model's scores of the next token of every row. */
@@ -108,4 +165,21 @@ export class Speculation {
     }
     return output;
   }
+}
+
+/** Undefined for scores that cannot be sampled: a bad guess, not an error of the answer. */
+function guessOf(sequence: Sequence, scores: Float32Array, before: readonly number[]): number | undefined {
+  try {
+    return sequence.propose?.(scores, before);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a token under the softmax of scores; 0 where they are not numbers. */
+function probabilityOf(scores: Float32Array, token: number): number {
+  const own = scores[token]!;
+  let total = 0;
+  for (let i = 0; i < scores.length; i++) total += Math.exp(scores[i]! - own);
+  return total >= 1 ? 1 / total : 0;
 }

@@ -1,13 +1,14 @@
 /** A draft model guesses ahead: answers and log-probabilities are, to the bit, those without it. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { KeyedRandom } from '../../src/core/random.ts';
+import { Decoder } from '../../src/decode/decoder.ts';
 import {
   type Completion,
   createLanguageModel,
   type DraftModel,
   type GenerateOptions,
 } from '../../src/decode/index.ts';
-import { cpuDevice, type Device } from '../../src/runtime/index.node.ts';
+import { cpuDevice } from '../../src/runtime/index.node.ts';
 import { tinyChatModel } from '../fixtures/backends/tiny-gguf.ts';
 import { tinyModel } from '../fixtures/models/random-model.ts';
 
@@ -73,6 +74,39 @@ const requests = Object.entries(settings).flatMap(([name, options], i) =>
 const prompts = requests.map(({ prompt }) => prompt);
 const options = requests.map((request) => request.options);
 
+/** Time as the models' runs make it: what is decided by it is the same each time. */
+const times = { step: 8, read: 8, draft: 1 };
+const runs = { model: 0, draft: 0 };
+let now = 0;
+const { step, read } = Decoder.prototype;
+beforeEach(() => {
+  Object.assign(times, { step: 8, read: 8, draft: 1 });
+  Object.assign(runs, { model: 0, draft: 0 });
+  const tick = (decoder: Decoder, form: 'step' | 'read') => {
+    // A draft model's answers need not be equal to the bit.
+    const isDraft = decoder.determinism === 'fast';
+    runs[isDraft ? 'draft' : 'model']++;
+    now += isDraft ? times.draft : times[form];
+  };
+  vi.spyOn(Decoder.prototype, 'step').mockImplementation(function (this: Decoder, batch) {
+    tick(this, 'step');
+    return step.call(this, batch);
+  });
+  vi.spyOn(Decoder.prototype, 'read').mockImplementation(function (this: Decoder, batch) {
+    tick(this, 'read');
+    return read.call(this, batch);
+  });
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Guessing pays even where every guess is wrong: all that guesses can change is tried. */
+function guessAlways(): void {
+  Object.assign(times, { read: 4, draft: 0 });
+}
+
 const withoutDraft = createLanguageModel({ ...model, device, tokenizer, prefixCacheBytes: 0 });
 afterAll(async () => (await withoutDraft).dispose());
 const plain = withoutDraft.then(async (one) => {
@@ -83,10 +117,12 @@ const plain = withoutDraft.then(async (one) => {
 
 describe.each(Object.entries(drafts))('a draft model %s', (_, draft) => {
   it.each([1, 9])('changes no answer in batches of %i', async (maxBatchSize) => {
+    guessAlways();
     const one = await createLanguageModel({ ...model, device, tokenizer, draft, maxBatchSize });
     const answers = await one.generateMany(prompts, options);
     for (const [i, { name }] of requests.entries()) expect(answers[i], name).toEqual((await plain)[i]);
     expect(one.use).toMatchObject({ numRunning: 0, numWaiting: 0 });
+    expect(runs.draft).toBeGreaterThan(one.use.numSteps / 2);
     await one.dispose();
   });
 });
@@ -101,61 +137,77 @@ it('what is tested covers ends of every kind', async () => {
   }
 });
 
-/** A device that counts the runs of its programs. */
-function countingDevice(): { device: Device; runs: () => number } {
-  let numRuns = 0;
-  return {
-    runs: () => numRuns,
-    device: {
-      ...device,
-      compile: async (outputs, given) => {
-        const executable = await device.compile(outputs, given);
-        return {
-          program: executable.program,
-          run: (feeds, names) => {
-            numRuns++;
-            return executable.run(feeds, names);
-          },
-          endProfiling: () => executable.endProfiling(),
-          dispose: () => executable.dispose(),
-        };
-      },
-    },
-  };
-}
-
 describe('guessing', () => {
-  const stepsOf = async (draft?: DraftModel) => {
+  const prompts = [
+    [5, 6, 7],
+    [8, 9],
+  ];
+  /** Runs, and their time, for answers of `numTokens` one after another. */
+  const costOf = async (numTokens: number, draft?: DraftModel) => {
     const one = await createLanguageModel({ ...model, device, ...(draft && { draft }) });
-    const { tokens } = await one.generate([5, 6, 7], { maxTokens: 120, ignoreStopTokens: true });
-    expect(tokens).toHaveLength(120);
+    const before = { now, model: runs.model, draft: runs.draft };
+    const answers: number[][] = [];
+    for (const prompt of prompts) {
+      const { tokens } = await one.generate(prompt, { maxTokens: numTokens, ignoreStopTokens: true });
+      answers.push(tokens);
+    }
     const { numSteps } = one.use;
     await one.dispose();
-    return numSteps;
+    return {
+      answers,
+      numSteps,
+      ms: now - before.now,
+      runs: runs.model - before.model,
+      drafts: runs.draft - before.draft,
+    };
   };
 
-  it('saves runs of the model where guesses are right, and costs none where they are wrong', async () => {
-    expect(await stepsOf()).toBe(119);
-    // Up to 8 guesses and the token after them a run.
-    expect(await stepsOf(model)).toBeLessThan(24);
-    expect(await stepsOf({ ...model, maxTokens: 2 })).toBeGreaterThanOrEqual(40);
-    expect(await stepsOf(strange)).toBeLessThanOrEqual(119);
+  it('saves time where guesses are right, the more the further it may guess', async () => {
+    const [plain, some, many] = [
+      await costOf(120),
+      await costOf(120, { ...model, maxTokens: 2 }),
+      await costOf(120, model),
+    ];
+    expect(plain.numSteps).toBe(2 * 119);
+    expect(some.answers).toEqual(plain.answers);
+    expect(many.answers).toEqual(plain.answers);
+    // Up to 2 or 8 guesses, and the token after them, a run.
+    expect(some.numSteps).toBeGreaterThanOrEqual((2 * 119) / 3);
+    expect(some.ms).toBeLessThan(0.55 * plain.ms);
+    expect(many.numSteps).toBeLessThan(50);
+    expect(many.ms).toBeLessThan(0.4 * plain.ms);
   });
 
-  it('gives up guessing far where guesses are wrong', async () => {
-    const counted = countingDevice();
-    const one = await createLanguageModel({ ...model, device: counted.device, draft: strange });
-    await one.generate([5, 6, 7], { maxTokens: 280, ignoreStopTokens: true });
-    // In the end two runs a token: one guess, and its check.
-    const before = counted.runs();
-    await one.generate([8, 9], { maxTokens: 100, ignoreStopTokens: true });
-    expect(counted.runs() - before).toBeLessThan(230);
+  it('costs next to nothing where guesses are wrong', async () => {
+    const plain = await costOf(280);
+    const drafted = await costOf(280, strange);
+    expect(drafted.answers).toEqual(plain.answers);
+    // Never a run of the model more: each gives a token at least.
+    expect(drafted.runs).toBeLessThanOrEqual(plain.runs);
+    expect(drafted.drafts).toBeGreaterThan(10);
+    expect(drafted.drafts).toBeLessThan(60);
+    expect(drafted.ms).toBeLessThan(1.03 * plain.ms);
+  });
+
+  it('costs next to nothing where right guesses take as long as the model', async () => {
+    times.draft = times.step;
+    const plain = await costOf(280);
+    const drafted = await costOf(280, model);
+    expect(drafted.answers).toEqual(plain.answers);
+    expect(drafted.ms).toBeLessThan(1.05 * plain.ms);
+  });
+
+  it('needs a sequence that can be guessed for', async () => {
+    const one = await createLanguageModel({ ...model, device, draft: model });
+    await one.generate([5, 6, 7], { maxTokens: 40, search: { method: 'beam', numBeams: 2 } });
+    expect(runs.draft).toBe(0);
     await one.dispose();
   });
 });
 
 describe('requests with a draft model', () => {
   it('that are cancelled, leave early or come late change no other', async () => {
+    guessAlways();
     const one = await createLanguageModel({ ...model, device, tokenizer, draft: model, maxBatchSize: 6 });
     const answers = requests.map(async (request, i) => {
       await new Promise((resolve) => setTimeout(resolve, i % 7));
