@@ -32,6 +32,10 @@ export class KeyValueCache {
   #finite = new Int32Array(0);
   #capacity = 0;
   #maxSlots = 0;
+  /** Places that there is memory for; `#maxSlots` times `#capacity` of them are in use. */
+  #numPlaces = 0;
+  /** Sum of the lengths. */
+  #numHeld = 0;
   #views = new Map<string, Record<string, HostArray>>();
 
   /** Room is made ahead of need only within `maxBytes`. */
@@ -61,37 +65,56 @@ export class KeyValueCache {
     return this.#lengths[slot]!;
   }
 
-  /** Makes room for `length` positions in slots 0..numSlots-1; no later slot may be in use. Throws LimitError without memory. */
+  /**
+   * Makes room for `length` positions in slots 0..numSlots-1; no later slot may be in use. A run reads all of a slot,
+   * so an empty cache takes no more places than are asked for, of the memory that it has. Throws LimitError without
+   * memory.
+   */
   reserve(numSlots: number, length: number): void {
-    if (numSlots <= this.#maxSlots && length <= this.#capacity) return;
-    const capacity = Math.max(this.#capacity, KeyValueCache.capacityFor(length));
-    const wished = numSlots <= this.#maxSlots ? this.#maxSlots : 2 * this.#maxSlots;
-    const affordable = Math.floor(this.#maxBytes / (capacity * this.bytesPerPosition));
-    const slots = Math.max(numSlots, Math.min(wished, affordable));
-    const oldSlots = this.#maxSlots;
-    const oldCapacity = this.#capacity;
-    const H = this.#numHeads;
-    const C = this.#headSize;
-    let arrays: Float32Array[];
+    const needed = KeyValueCache.capacityFor(length);
+    const capacity = this.#numHeld === 0 ? needed : Math.max(this.#capacity, needed);
+    if (numSlots <= this.#maxSlots && capacity === this.#capacity) return;
+    // In the same memory, numbers that are not finite would stay where no slot knows of them.
+    const fits = numSlots * capacity <= this.#numPlaces && this.#finite.every((place) => place === ALL);
+    if (fits) this.#layOut(this.#arrays, Math.floor(this.#numPlaces / capacity), capacity);
+    else {
+      const wished = numSlots <= this.#maxSlots ? numSlots : 2 * this.#maxSlots;
+      const affordable = Math.floor(this.#maxBytes / (capacity * this.bytesPerPosition));
+      const slots = Math.max(numSlots, Math.min(wished, affordable));
+      this.#layOut(this.#allocate(slots, capacity), slots, capacity);
+      this.#numPlaces = slots * capacity;
+    }
+  }
+
+  #allocate(slots: number, capacity: number): Float32Array[] {
+    const size = slots * this.#numHeads * capacity * this.#headSize;
     try {
-      arrays = Array.from({ length: 2 * this.#numLayers }, () => new Float32Array(slots * H * capacity * C));
+      return Array.from({ length: 2 * this.#numLayers }, () => new Float32Array(size));
     } catch {
       throw new LimitError(
         `The cache of keys and values does not fit into memory: ${slots} sequences of ${capacity} positions at ` +
           `${this.bytesPerPosition} bytes. Lower maxBatchSize or maxTokens.`,
       );
     }
+  }
+
+  /** Moves what the slots hold to where it belongs among `slots` of `capacity`, in new arrays or in those there are. */
+  #layOut(arrays: Float32Array[], slots: number, capacity: number): void {
+    const H = this.#numHeads;
+    const C = this.#headSize;
     const mask = new Float32Array(slots * capacity).fill(MASKED);
     const lengths = new Int32Array(slots);
     lengths.set(this.#lengths.subarray(0, slots));
     const finite = new Int32Array(slots).fill(ALL);
     finite.set(this.#finite.subarray(0, slots));
-    for (let slot = 0; slot < Math.min(oldSlots, slots); slot++) {
+    // From the last to the first: a slot that holds something never gets smaller, so nothing is overwritten.
+    for (let slot = Math.min(this.#maxSlots, slots) - 1; slot >= 0; slot--) {
       const count = lengths[slot]!;
+      if (count === 0) continue;
       mask.fill(0, slot * capacity, slot * capacity + count);
       for (let i = 0; i < arrays.length; i++) {
-        for (let row = slot * H; row < (slot + 1) * H; row++) {
-          const from = row * oldCapacity * C;
+        for (let row = (slot + 1) * H - 1; row >= slot * H; row--) {
+          const from = row * this.#capacity * C;
           arrays[i]!.set(this.#arrays[i]!.subarray(from, from + count * C), row * capacity * C);
         }
       }
@@ -132,6 +155,7 @@ export class KeyValueCache {
     if (trouble !== 0) this.#finite[slot] = Math.min(this.#finite[slot]!, length);
     this.#mask.fill(0, slot * capacity + length, slot * capacity + length + count);
     this.#lengths[slot] = length + count;
+    this.#numHeld += count;
   }
 
   /** Forgets the positions of a slot from `length` on. */
@@ -140,6 +164,7 @@ export class KeyValueCache {
     if (length >= old) return;
     this.#mask.fill(MASKED, slot * this.#capacity + length, slot * this.#capacity + old);
     this.#lengths[slot] = length;
+    this.#numHeld -= old - length;
     if (this.#finite[slot]! >= old) return;
     for (const array of this.#arrays) {
       for (let head = 0; head < this.#numHeads; head++) {
@@ -169,6 +194,7 @@ export class KeyValueCache {
     }
     this.#mask.copyWithin(to * this.#capacity, from * this.#capacity, (from + 1) * this.#capacity);
     this.#lengths[to] = this.#lengths[from]!;
+    this.#numHeld += this.#lengths[to]!;
     this.#finite[to] = this.#finite[from]!;
   }
 
@@ -252,6 +278,7 @@ export class KeyValueCache {
     this.#lengths = this.#lengths.slice(0, numSlots);
     this.#finite = this.#finite.slice(0, numSlots);
     this.#maxSlots = numSlots;
+    this.#numPlaces = numSlots * this.#capacity;
     this.#views.clear();
   }
 
@@ -263,10 +290,12 @@ export class KeyValueCache {
     this.#finite = new Int32Array(0);
     this.#capacity = 0;
     this.#maxSlots = 0;
+    this.#numPlaces = 0;
+    this.#numHeld = 0;
     this.#views.clear();
   }
 
   get sizeBytes(): number {
-    return this.#maxSlots * this.#capacity * this.bytesPerPosition;
+    return this.#numPlaces * this.bytesPerPosition;
   }
 }

@@ -77,7 +77,8 @@ describe('slots', () => {
       fc.property(fc.array(action, { minLength: 1, maxLength: 25 }), (actions) => {
         const cache = new KeyValueCache(config, 2 ** 30);
         const want: number[][] = [[], [], [], [], []];
-        cache.reserve(5, 1);
+        // Memory for some growth without new arrays.
+        cache.reserve(5, 200);
         let stamp = 0;
         for (const one of actions) {
           const { slot } = one;
@@ -171,6 +172,33 @@ describe('memory', () => {
     expect(look(cache, 0, 2)).toEqual([0, 1, 2, 3, 4]);
     cache.release();
     expect(cache.sizeBytes).toBe(0);
+  });
+
+  it('is laid out anew for a short text once it is empty, and grows again without more', () => {
+    const cache = new KeyValueCache(config, 2 ** 30);
+    cache.reserve(1, 300);
+    const { sizeBytes } = cache;
+    const fill = (from: number, count: number) =>
+      cache.append(
+        0,
+        presentOf(1, count, (_, t) => from + t),
+        1,
+        0,
+        count,
+      );
+    fill(0, 300);
+    cache.reserve(1, 1);
+    expect(cache.capacity).toBe(320);
+    cache.clear(0);
+    cache.reserve(2, 1);
+    expect(cache.capacity).toBe(64);
+    fill(0, 60);
+    for (let length = 70; length <= 300; length += 10) {
+      cache.reserve(1, length);
+      expect([cache.capacity, cache.sizeBytes]).toEqual([KeyValueCache.capacityFor(length), sizeBytes]);
+      fill(length - 10, 10);
+    }
+    expect(look(cache, 0, 1)).toEqual(Array.from({ length: 300 }, (_, t) => t));
   });
 
   it('that is not there is an error with the numbers', () => {
