@@ -232,3 +232,41 @@ describe('log lines without a terminal', () => {
     }
   });
 });
+
+describe('what an objective tells beside its loss', () => {
+  const told = (numSteps: number): PlinthEvent[] => [
+    stage('rl', 'start', 1),
+    ...Array.from({ length: numSteps }, (_, i) => ({
+      ...step(i + 1, 1, numSteps),
+      stage: 'rl',
+      metrics: { reward: i / numSteps, kl: 0.00001234, entropy: 2 - i / numSteps },
+    })),
+  ];
+
+  test('each metric has a line with its name, its latest value and a course as long as the run so far', () => {
+    const lines = render(viewAfter(told(100)));
+    const reward = lines.find((line) => line.includes('reward'))!;
+    expect(reward).toContain('0.99');
+    expect(reward).toMatch(/[\u2801-\u28ff]{20,}/u);
+    expect(lines.find((line) => line.includes('kl'))).toContain('1.2e-5');
+    expect(lines.every((line) => textWidth(line) < 80)).toBe(true);
+    // Half of the steps, half of the width.
+    const half = viewAfter(told(100).slice(0, 51));
+    const course = (line: string) => line.replaceAll(/[^\u2801-\u28ff]/gu, '').length;
+    expect(course(render(half).find((line) => line.includes('reward'))!)).toBeCloseTo(course(reward) / 2, -1);
+  });
+
+  test('the next stage begins without them, and a narrow or low terminal leaves them out or cuts them', () => {
+    expect(render(viewAfter([...told(9), stage('sft', 'start', 2)])).join('\n')).not.toContain('entropy');
+    expect(render(viewAfter(told(9)), 80, 10).join('\n')).not.toContain('entropy');
+    for (const columns of [30, 36, 44]) {
+      expect(render(viewAfter(told(9)), columns).every((line) => textWidth(line) < columns)).toBe(true);
+    }
+  });
+
+  test('a log line names them', () => {
+    const events = told(9);
+    const line = plainLogLine(events.at(-1)!, viewAfter(events), 30_000, 0);
+    expect(line).toContain('reward 0.8889, kl 1.2e-5, entropy 1.111');
+  });
+});

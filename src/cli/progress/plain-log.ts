@@ -5,7 +5,7 @@
 import type { PlinthEvent } from '../../core/events.ts';
 import { formatCount, formatDuration } from '../../core/units.ts';
 import { plainLine, plainText } from '../terminal/text-width.ts';
-import { grouped, validationText, workOf } from './render-view.ts';
+import { grouped, metricText, validationText, workOf } from './render-view.ts';
 import type { JobView } from './view-state.ts';
 
 export const PLAIN_LINE_EVERY_MS = 10_000;
@@ -37,6 +37,9 @@ function textOf(event: PlinthEvent, view: JobView, isDue: boolean): string | und
   const parts = [event.stage, work ? `${work.text} (${Math.floor(work.share * 100)} %)` : ''];
   if (event.type === 'train-step') {
     parts.push(`loss ${event.loss.toFixed(3)}`);
+    for (const [name, value] of Object.entries(event.metrics ?? {})) {
+      parts.push(`${name} ${metricText(value)}`);
+    }
     if (view.validation) parts.push(validationText(view.validation));
     parts.push(`${formatCount(event.tokensPerSecond)} tokens/s`);
     if (Number.isFinite(event.shareOfPeak)) parts.push(`${Math.round(event.shareOfPeak * 100)} % of peak`);

@@ -19,6 +19,8 @@ export interface Screen {
 const CHART_ROWS = 6;
 const MAX_CHART_COLUMNS = 64;
 const MAX_BAR_COLUMNS = 30;
+const MAX_METRIC_COLUMNS = 32;
+const METRIC_DIGITS = 8;
 /** Below this height the chart and the sample give way to the numbers. */
 const ROWS_FOR_CHART = 16;
 
@@ -33,6 +35,7 @@ export function renderView(title: string, view: JobView, nowMs: number, screen: 
     ...stageLines(view, nowMs, columns, style),
     ...(hasRoom ? chartLines(view, columns, style) : []),
     ...numberLines(view, columns, style),
+    ...(hasRoom ? metricLines(view, columns, style) : []),
     ...(hasRoom ? sampleLines(view, columns, style) : []),
   ];
   return lines.length < screen.rows ? lines : lines.slice(0, Math.max(1, screen.rows - 1));
@@ -157,6 +160,35 @@ function numberLines(view: JobView, columns: number, style: Style): string[] {
     parts.push(`${view.numWarnings} ${view.numWarnings === 1 ? 'warning' : 'warnings'}`);
   if (parts.length === 0) return [];
   return ['', ...flow(parts, columns - 1).map((line) => ` ${style.bold(line)}`)];
+}
+
+/** A line of its own for each metric: its latest value and its course so far. */
+function metricLines({ metrics, step }: JobView, columns: number, style: Style): string[] {
+  const names = Object.keys(metrics);
+  if (!step || names.length === 0) return [];
+  const nameWidth = Math.min(24, Math.max(...names.map((name) => textWidth(name))));
+  const chartColumns = Math.min(MAX_METRIC_COLUMNS, columns - nameWidth - METRIC_DIGITS - 4);
+  const lines = names.map((name) => {
+    const { points, firstStep } = metrics[name]!;
+    const label = ` ${padText(cutText(plainLine(name), nameWidth), nameWidth)} `;
+    const value = metricText(points.at(-1) ?? Number.NaN).padStart(METRIC_DIGITS);
+    if (chartColumns < 8) return cutText(label + value, columns);
+    const place = {
+      from: fraction(firstStep - 1, step.numSteps),
+      to: fraction(step.step, step.numSteps),
+    };
+    const [course = ''] = brailleChart(points, chartColumns, 1, place).lines;
+    return `${style.dim(label)}${value}  ${style.accent(course.trimEnd())}`;
+  });
+  return ['', ...lines];
+}
+
+/** Four digits that matter: 0.6931, 12.35, 1.2e-5. */
+export function metricText(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
+  return String(Number(value.toPrecision(4)));
 }
 
 /** Bits per byte of a language model, the loss of anything else. */

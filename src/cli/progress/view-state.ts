@@ -11,8 +11,8 @@ export interface StageView {
   readonly detail?: string;
 }
 
-/** Means of `stepsPerPoint` consecutive losses, the last point over `numInLast` of them. */
-export interface LossHistory {
+/** Means of `stepsPerPoint` consecutive values, the last point over `numInLast` of them. */
+export interface History {
   readonly points: readonly number[];
   readonly stepsPerPoint: number;
   readonly numInLast: number;
@@ -29,13 +29,15 @@ export interface JobView {
   readonly counted?: ProgressEvent;
   readonly step?: TrainStepEvent;
   readonly validation?: ValidationEvent;
-  readonly losses: LossHistory;
+  readonly losses: History;
+  /** Of what the objective tells beside its loss, by name. */
+  readonly metrics: Readonly<Record<string, History>>;
   readonly sample?: { readonly prompt: string; readonly completion: string };
   readonly numWarnings: number;
 }
 
 const MAX_POINTS = 512;
-const NO_LOSSES: LossHistory = { points: [], stepsPerPoint: 1, numInLast: 0, firstStep: 0 };
+const NOTHING: History = { points: [], stepsPerPoint: 1, numInLast: 0, firstStep: 0 };
 
 export function emptyView(nowMs: number): JobView {
   return {
@@ -43,7 +45,8 @@ export function emptyView(nowMs: number): JobView {
     numStages: 0,
     startedAtMs: nowMs,
     stageStartedAtMs: nowMs,
-    losses: NO_LOSSES,
+    losses: NOTHING,
+    metrics: {},
     numWarnings: 0,
   };
 }
@@ -66,12 +69,24 @@ export function reduceView(view: JobView, event: PlinthEvent, nowMs: number): Jo
         counted: undefined,
       };
       if (event.state !== 'start') return next;
-      return { ...next, stageStartedAtMs: nowMs, step: undefined, validation: undefined, losses: NO_LOSSES };
+      return {
+        ...next,
+        stageStartedAtMs: nowMs,
+        step: undefined,
+        validation: undefined,
+        losses: NOTHING,
+        metrics: {},
+      };
     }
     case 'progress':
       return { ...view, counted: event };
     case 'train-step':
-      return { ...view, step: event, losses: withLoss(view.losses, event) };
+      return {
+        ...view,
+        step: event,
+        losses: withValue(view.losses, event.step, event.loss),
+        metrics: withMetrics(view.metrics, event),
+      };
     case 'validation':
       return { ...view, validation: event };
     case 'sample':
@@ -83,20 +98,31 @@ export function reduceView(view: JobView, event: PlinthEvent, nowMs: number): Jo
   }
 }
 
+function withMetrics(
+  histories: JobView['metrics'],
+  { step, metrics = {} }: TrainStepEvent,
+): JobView['metrics'] {
+  const next = { ...histories };
+  for (const [name, value] of Object.entries(metrics)) {
+    next[name] = withValue(next[name] ?? NOTHING, step, value);
+  }
+  return next;
+}
+
 /** When the points run out, pairs become one point of twice the steps. */
-function withLoss(history: LossHistory, { step, loss }: TrainStepEvent): LossHistory {
-  if (!Number.isFinite(loss)) return history;
+function withValue(history: History, step: number, value: number): History {
+  if (!Number.isFinite(value)) return history;
   const { points, stepsPerPoint, numInLast } = history;
   const firstStep = points.length === 0 ? step : history.firstStep;
   if (points.length > 0 && numInLast < stepsPerPoint) {
-    const mean = (points.at(-1)! * numInLast + loss) / (numInLast + 1);
+    const mean = (points.at(-1)! * numInLast + value) / (numInLast + 1);
     return { points: points.with(-1, mean), stepsPerPoint, numInLast: numInLast + 1, firstStep };
   }
   if (points.length < MAX_POINTS)
-    return { points: [...points, loss], stepsPerPoint, numInLast: 1, firstStep };
+    return { points: [...points, value], stepsPerPoint, numInLast: 1, firstStep };
   const merged = Array.from(
     { length: points.length / 2 },
     (_, i) => (points[2 * i]! + points[2 * i + 1]!) / 2,
   );
-  return { points: [...merged, loss], stepsPerPoint: 2 * stepsPerPoint, numInLast: 1, firstStep };
+  return { points: [...merged, value], stepsPerPoint: 2 * stepsPerPoint, numInLast: 1, firstStep };
 }
