@@ -8,7 +8,7 @@ import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
 import type { Weights } from '../model/initialize.ts';
 import { logits, type ModelParameters, transformer } from '../model/transformer.ts';
 import type { Device, Executable } from '../runtime/device.ts';
-import { crossEntropy, input, mul, neg, reshape, type Tensor } from '../tensor/index.ts';
+import { crossEntropy, input, mul, neg, reshape, scale, type Tensor } from '../tensor/index.ts';
 import { type TokenInputs, type TokenShape, tokenFeeds, tokenInputs } from '../train/token-inputs.ts';
 import { type RowShape, rowBatch, type SequenceRow } from './sequence-row.ts';
 
@@ -17,15 +17,20 @@ export interface SequenceForward {
   readonly logprobBT: Tensor;
   /** After the last norm, for heads. */
   readonly hiddenND: Tensor;
+  /** Divided by the temperature. */
   readonly logitsNV: Tensor;
 }
 
-/** @param shape as `inputs` were made for. */
+/**
+ * @param shape as `inputs` were made for.
+ * @param temperature of the distributions that the log-probabilities are those of.
+ */
 export function sequenceForward(
   parameters: ModelParameters,
   config: TransformerConfig,
   { idsBT, positionsBT, maskTT, targetsN, lossMaskN }: TokenInputs,
   { batchSize, length }: RowShape,
+  temperature = 1,
 ): SequenceForward {
   const { hiddenND } = transformer(
     parameters,
@@ -33,7 +38,8 @@ export function sequenceForward(
     { idsBT, positionsBT, maskTT },
     { maxPositions: length },
   );
-  const logitsNV = logits(parameters, config, hiddenND);
+  const scores = logits(parameters, config, hiddenND);
+  const logitsNV = temperature === 1 ? scores : scale(scores, 1 / temperature);
   const logprobN = mul(neg(crossEntropy(logitsNV, targetsN)), lossMaskN);
   return { logprobBT: reshape(logprobN, [batchSize, length]), hiddenND, logitsNV };
 }
@@ -55,12 +61,17 @@ export class SequenceScorer {
     this.#shape = shape;
   }
 
-  static async compile(device: Device, config: TransformerConfig, shape: RowShape): Promise<SequenceScorer> {
+  static async compile(
+    device: Device,
+    config: TransformerConfig,
+    shape: RowShape,
+    temperature = 1,
+  ): Promise<SequenceScorer> {
     const parameters = Object.fromEntries(
       parameterSpecs(config).map(({ name, shape: own }) => [name, input(name, own)]),
     );
     const tokens = tokenInputs(rowTokenShape(shape));
-    const { logprobBT } = sequenceForward(parameters, config, tokens, shape);
+    const { logprobBT } = sequenceForward(parameters, config, tokens, shape, temperature);
     const executable = await device.compile(
       { logprobBT },
       { inputs: [...Object.values(parameters), ...tokens.inputs] },

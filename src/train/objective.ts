@@ -28,6 +28,8 @@ export interface Objective<Batch> {
   numItems(batch: Batch): number;
   /** Tokens that the model reads in the batch, padding included: what speed is counted by. */
   numTokens(batch: Batch): number;
+  /** Figures of a step's batches that need no graph, told beside the metrics. */
+  figures?(batches: readonly Batch[]): Readonly<Record<string, number>>;
 }
 
 export interface LanguageModelShape extends TokenShape {

@@ -40,7 +40,7 @@ export interface TrainOptions<Batch> {
   readonly checkpoint?: {
     everySteps?: number;
     everySeconds?: number;
-    /** Steps after which the run can be taken up again; the others are not saved. Default: all. */
+    /** Steps after which the run can be taken up again; it is saved and stopped after no other. Default: all. */
     isBoundary?(step: number): boolean;
     /** Returns where it was saved. */
     save(step: number): Promise<string>;
@@ -81,7 +81,7 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainR
   let smoothedSeconds = 0;
   try {
     for (let step = startStep + 1; step <= numSteps; step++) {
-      if (signal?.aborted) {
+      if (signal?.aborted && options.checkpoint?.isBoundary?.(step - 1) !== false) {
         await checkpoints.save(step - 1, onEvent, stage);
         throw new CancelledError(
           `Stopped after step ${step - 1} of ${numSteps}. The same command goes on from here.`,
@@ -101,6 +101,7 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainR
       smoothedSeconds =
         smoothedSeconds === 0 ? seconds : smoothedSeconds + SPEED_SMOOTHING * (seconds - smoothedSeconds);
       const gflops = compiled.flops / smoothedSeconds / 1e9;
+      const metrics = { ...result.metrics, ...objective.figures?.(batches) };
       onEvent({
         type: 'train-step',
         stage,
@@ -109,7 +110,7 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainR
         loss,
         learningRate,
         gradientNorm: result.gradientNorm,
-        ...(Object.keys(result.metrics).length > 0 && { metrics: result.metrics }),
+        ...(Object.keys(metrics).length > 0 && { metrics }),
         tokens: step * stepTokens,
         tokensPerSecond: stepTokens / smoothedSeconds,
         gflops,

@@ -68,5 +68,6 @@ export function onTrainable<Batch>(objective: Objective<Batch>, trainable: Train
     feeds: (batch) => ({ ...frozenFeeds, ...objective.feeds(batch) }),
     numItems: (batch) => objective.numItems(batch),
     numTokens: (batch) => objective.numTokens(batch),
+    ...(objective.figures && { figures: (batches: readonly Batch[]) => objective.figures!(batches) }),
   };
 }
