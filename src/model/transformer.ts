@@ -25,6 +25,7 @@ import {
   rmsNorm,
   rotary,
   scalar,
+  scale,
   scatterRows,
   silu,
   slice,
@@ -101,9 +102,20 @@ export interface TransformerOutputs {
   readonly present: readonly KeyValue[];
 }
 
-/** Parameters by Hugging Face name; matrices may be quantised (for inference). */
+/** Parameters by Hugging Face name; matrices may be quantised (for inference) or have a low-rank adapter. */
 export type ModelParameters = Readonly<Record<string, ModelParameter>>;
-export type ModelParameter = Tensor | QuantizedMatrix;
+export type ModelParameter = Tensor | QuantizedMatrix | AdaptedMatrix;
+
+/** Stands for W + factor B A, which is never formed (Hu et al. 2021, equation 3). */
+export interface AdaptedMatrix {
+  /** W [out, in] */
+  readonly matrix: Tensor;
+  /** A [rank, in] */
+  readonly down: Tensor;
+  /** B [out, rank] */
+  readonly up: Tensor;
+  readonly factor: number;
+}
 
 function parameter(parameters: ModelParameters, name: string): ModelParameter {
   const tensor = parameters[name];
@@ -119,7 +131,10 @@ function parameter(parameters: ModelParameters, name: string): ModelParameter {
 function vectorOf(parameters: ModelParameters, name: string): Tensor | undefined {
   const found = parameters[name];
   if (found === undefined || found instanceof Tensor) return found;
-  throw new PlinthError('graph', `The model's parameter "${name}" is quantised; only matrices can be.`);
+  throw new PlinthError(
+    'graph',
+    `The model's parameter "${name}" is quantised or adapted; only matrices can be.`,
+  );
 }
 
 function requiredVector(parameters: ModelParameters, name: string): Tensor {
@@ -127,15 +142,21 @@ function requiredVector(parameters: ModelParameters, name: string): Tensor {
   return vectorOf(parameters, name)!;
 }
 
-/** x W^T + b for a matrix of either kind. */
+/** x W^T + b for a matrix of any kind. */
 function project(x: Tensor, weight: ModelParameter, bias?: Tensor): Tensor {
   if (weight instanceof Tensor) return linear(x, weight, bias);
+  if ('matrix' in weight) {
+    const { matrix, down, up, factor } = weight;
+    return add(linear(x, matrix, bias), linear(scale(linear(x, down), factor), up));
+  }
   const y = quantizedMatmul(x, weight, { compute: 'int8' });
   return bias ? add(y, bias) : y;
 }
 
 function embed(weight: ModelParameter, ids: Tensor): Tensor {
-  return weight instanceof Tensor ? take(weight, ids) : quantizedTake(weight, ids);
+  if (weight instanceof Tensor) return take(weight, ids);
+  if ('matrix' in weight) throw new PlinthError('graph', 'The embedding is a look-up and takes no adapter.');
+  return quantizedTake(weight, ids);
 }
 
 /** cos and sin of position * frequency, [maxPositions, C / 2]. */
