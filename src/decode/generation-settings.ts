@@ -5,7 +5,7 @@
 import { ConfigError, DataError, LimitError } from '../core/errors.ts';
 import { chainOf, SAMPLING_SETTINGS, type SamplerChain, type SamplingSettings } from '../sampling/index.ts';
 import { type ChatFormat, encodeChat, type Tokenizer } from '../tokenizer/index.ts';
-import type { GenerateOptions, Prompt } from './language-model.ts';
+import type { ChatPrompt, GenerateOptions, Prompt } from './language-model.ts';
 
 export const DEFAULT_MAX_TOKENS = 256;
 const MAX_LOGPROBS = 1000;
@@ -77,7 +77,7 @@ function tokenIds(prompt: Prompt, { tokenizer, chatFormat }: ModelFacts): ArrayL
     return tokenizer.encode(prompt);
   }
   if (Array.isArray(prompt) || prompt instanceof Int32Array) return prompt;
-  const messages = (prompt as { messages?: unknown } | null)?.messages;
+  const { messages, tools } = (prompt ?? {}) as Partial<ChatPrompt>;
   if (!Array.isArray(messages) || messages.length === 0) {
     throw new DataError(
       'A prompt is a text, a list of token ids, or { messages: [{ role, content }, ...] } with at least one message.',
@@ -89,7 +89,7 @@ function tokenIds(prompt: Prompt, { tokenizer, chatFormat }: ModelFacts): ArrayL
       'This model has no chat format. Give its tokenizer_config.json a chat_template, or prompt it with a text.',
     );
   }
-  return encodeChat(tokenizer, chatFormat, messages, { addGenerationPrompt: true }).ids;
+  return encodeChat(tokenizer, chatFormat, messages, { tools, addGenerationPrompt: true }).ids;
 }
 
 function noTokenizer(what: string): ConfigError {

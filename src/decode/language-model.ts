@@ -9,10 +9,17 @@ import type {
   SamplingSettings,
   TokenLogprob,
 } from '../sampling/index.ts';
+import type { ToolDefinition } from '../tokenizer/chat-tools.ts';
 import type { ChatFormat, ChatMessage, Tokenizer } from '../tokenizer/index.ts';
 
+export interface ChatPrompt {
+  readonly messages: readonly ChatMessage[];
+  /** Functions that the answer may call; `parseToolCalls` reads its calls. */
+  readonly tools?: readonly ToolDefinition[] | undefined;
+}
+
 /** A text to continue (ordinary text: names of control tokens in it stay text), token ids, or a chat to answer. */
-export type Prompt = string | readonly number[] | Int32Array | { readonly messages: readonly ChatMessage[] };
+export type Prompt = string | readonly number[] | Int32Array | ChatPrompt;
 
 /** One prompt's options. What sampling can do stands in `SamplingSettings`. */
 export interface GenerateOptions extends SamplingSettings {

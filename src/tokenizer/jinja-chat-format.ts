@@ -12,8 +12,10 @@ import {
   type ChatOptions,
   type ChatRole,
   type ChatSegment,
-  checkMessages,
+  checkedMessages,
 } from './chat-format.ts';
+import { checkTools, type ToolCall } from './chat-tools.ts';
+import { wireMessage } from './chat-wire.ts';
 import { JinjaTemplate } from './jinja-template.ts';
 
 /** Prefixes are rendered again for every message, so the work grows with the square of their number. */
@@ -36,6 +38,8 @@ interface Turn {
   /** Where the assistant's own text begins and its end-of-turn token ends; -1 for others. */
   targetStart: number;
   targetEnd: number;
+  /** It is learned from. */
+  isTarget: boolean;
 }
 
 export function jinjaChatFormat(template: string, options: JinjaChatOptions): ChatFormat {
@@ -55,26 +59,44 @@ export function jinjaChatFormat(template: string, options: JinjaChatOptions): Ch
 
   return {
     template,
-    segments(messages, chatOptions = {}) {
-      checkMessages(messages);
+    segments(given, chatOptions = {}) {
+      const messages = checkedMessages(given);
       if (messages.length > MAX_TEMPLATE_MESSAGES) {
         throw new LimitError(
           `${messages.length} messages; a chat template is read on at most ${MAX_TEMPLATE_MESSAGES}. Shorten the chat.`,
         );
       }
-      const mark = unusedMark(messages);
-      const safe = messages.map((message) => ({
-        ...message,
-        content: broken(message.content, splitter, mark),
-      }));
-      const render = (count: number, addGenerationPrompt: boolean) =>
-        compiled.render({
-          ...variables,
-          messages: safe.slice(0, count),
-          add_generation_prompt: addGenerationPrompt,
-        });
-      const rendering = new Rendering(safe, render, splitter);
-      return cutAtTokens(rendering, splitter, mark, chatOptions);
+      const { tools = [] } = chatOptions;
+      checkTools(tools);
+      const mark = unusedMark([messages, tools]);
+      const breakIn = <T>(value: T) => brokenWithin(value, splitter, mark) as T;
+      const safe = messages.map((message) => breakIn(message));
+      const safeTools = breakIn(tools);
+      const attempt = (argumentsAsText: boolean) => {
+        const shown = safe.map((message) => wireMessage(message, argumentsAsText));
+        const render = (count: number, addGenerationPrompt: boolean) =>
+          compiled.render({
+            ...variables,
+            messages: shown.slice(0, count),
+            ...(tools.length > 0 && { tools: safeTools }),
+            add_generation_prompt: addGenerationPrompt,
+          });
+        const rendering = new Rendering(safe, render, splitter);
+        rendering.checkTools(safeTools.map((tool) => tool.function.name));
+        return cutAtTokens(rendering, splitter, mark, chatOptions);
+      };
+      if (!messages.some(({ toolCalls }) => toolCalls && toolCalls.length > 0)) return attempt(false);
+      try {
+        return attempt(false);
+      } catch (error) {
+        // Some templates take the arguments of calls as JSON text.
+        if (!(error instanceof FormatError || error instanceof ConfigError)) throw error;
+        try {
+          return attempt(true);
+        } catch {
+          throw error;
+        }
+      }
     },
   };
 }
@@ -93,27 +115,43 @@ class Rendering {
     this.#render = render;
     this.text = messages.length === 0 ? '' : render(messages.length, false);
     let start = 0;
-    messages.forEach(({ role, content }, i) => {
+    messages.forEach((message, i) => {
+      const { role, weight } = message;
       const isLast = i + 1 === messages.length;
       let end = isLast ? this.text.length : this.#prefixLength(i + 1, false);
       let targetStart = -1;
       let targetEnd = -1;
       if (role === 'assistant') {
         targetStart = this.#prefixLength(i, true);
-        if (targetStart < 0 || end < targetStart) {
+        if (targetStart < 0 || (end >= 0 && end < targetStart)) {
           throw new ConfigError(
             `The chat template writes the chat up to messages[${i}] differently once later messages follow, so the ` +
               "assistant's part cannot be found. Train on single turns, or with the ChatML format.",
           );
         }
-        targetEnd = targetStart + ownLength(this.text.slice(targetStart, end), content, splitter, i);
+        // A last turn may be written with more than it keeps once others follow (Qwen3 drops reasoning): what stands
+        // in the whole chat counts.
+        const turn = this.text.slice(targetStart, end < 0 ? undefined : end);
+        targetEnd = targetStart + ownLength(turn, message, splitter, i, end < 0 ? 'first' : 'last');
+        if (end < 0) end = targetEnd;
       } else if (end < 0) {
         // Merged with the next message (a system prompt inside the user's turn): the next turn takes both.
         end = start;
       }
-      this.turns.push({ start, end, role, targetStart, targetEnd });
+      this.turns.push({ start, end, role, targetStart, targetEnd, isTarget: weight !== 0 });
       start = end;
     });
+  }
+
+  /** Throws ConfigError for a template that leaves tools out. */
+  checkTools(names: readonly string[]): void {
+    const missing = this.turns.length > 0 && names.find((name) => !this.text.includes(name));
+    if (missing) {
+      throw new ConfigError(
+        `The model's chat template does not write tools, such as "${missing}". Leave the tools out, or finetune the ` +
+          'model with the ChatML format.',
+      );
+    }
   }
 
   /** The generation prompt that follows the whole chat. */
@@ -142,27 +180,50 @@ class Rendering {
   }
 }
 
-/** Length of the part of an assistant's turn that ends with its last special token. */
-function ownLength(turn: string, content: string, splitter: AddedTokenSplitter, index: number): number {
-  const contentAt = turn.indexOf(content.trim());
+/**
+ * Length of the part of an assistant's turn that ends with its last special token, or with the first after what it
+ * says where the text goes on beyond the turn.
+ */
+function ownLength(
+  turn: string,
+  { content, toolCalls = [] }: ChatMessage,
+  splitter: AddedTokenSplitter,
+  index: number,
+  which: 'first' | 'last',
+): number {
+  const own = content.trim();
+  const places = [...(own === '' && toolCalls.length > 0 ? [] : [own]), ...toolCalls.map(({ name }) => name)];
+  let said = 0;
+  let contentAt = -1;
+  for (const [i, place] of places.entries()) {
+    const at = turn.indexOf(place, said);
+    if (at < 0) throw cannotTell(i === 0 && own !== '' ? 'rewrites the content' : 'leaves out calls', index);
+    if (i === 0) contentAt = at;
+    said = at + place.length;
+  }
+  if (!toolCalls.every((call) => isWritten(call, turn))) throw cannotTell('leaves out calls', index);
   let end = -1;
   let at = 0;
-  let hasHeader = false;
   splitter.split(turn, (piece, id) => {
     if (id >= 0) {
-      if (at < contentAt) hasHeader = true;
-      end = at + piece.length;
+      if (at < contentAt) throw cannotTell('does not write the header as generation prompt', index);
+      if (at >= said && (end < 0 || which === 'last')) end = at + piece.length;
     }
     at += piece.length;
   });
-  if (contentAt < 0 || hasHeader) {
-    const reason = contentAt < 0 ? 'rewrites the content' : 'does not write the header as generation prompt';
-    throw new ConfigError(
-      `The chat template ${reason} of messages[${index}], so the assistant's part cannot be told from the rest. ` +
-        'Use the ChatML format for training, or a template with add_generation_prompt.',
-    );
-  }
+  if (end < 0 && which === 'first') throw cannotTell('does not end the turn', index);
   return end < 0 ? turn.length : end;
+}
+
+function isWritten({ name, arguments: given }: ToolCall, turn: string): boolean {
+  return [name, ...Object.keys(given)].every((word) => turn.includes(JSON.stringify(word).slice(1, -1)));
+}
+
+function cannotTell(reason: string, index: number): ConfigError {
+  return new ConfigError(
+    `The chat template ${reason} of messages[${index}], so the assistant's part cannot be told from the rest. ` +
+      'Use the ChatML format for training, or a template with add_generation_prompt.',
+  );
 }
 
 function cutAtTokens(
@@ -187,10 +248,10 @@ function cutAtTokens(
     return turns[turn]!.role;
   };
   let done = 0;
-  for (const { targetStart, targetEnd } of turns) {
+  for (const { targetStart, targetEnd, isTarget } of turns) {
     if (targetStart < 0) continue;
     cut(done, targetStart, false, roleAt);
-    cut(targetStart, targetEnd, true, () => 'assistant');
+    cut(targetStart, targetEnd, isTarget, () => 'assistant');
     done = targetEnd;
   }
   cut(done, text.length, false, roleAt);
@@ -212,11 +273,23 @@ function broken(text: string, splitter: AddedTokenSplitter, mark: string): strin
   return result;
 }
 
-/** A noncharacter (U+FDD0 to U+FDEF are for such internal use) that no content holds. */
-function unusedMark(messages: readonly ChatMessage[]): string {
+/** `broken` in every text of a value, names of fields in it included. */
+function brokenWithin(value: unknown, splitter: AddedTokenSplitter, mark: string): unknown {
+  if (typeof value === 'string') return broken(value, splitter, mark);
+  if (Array.isArray(value)) return value.map((one) => brokenWithin(one, splitter, mark));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, one]) => one !== undefined);
+  return Object.fromEntries(
+    entries.map(([key, one]) => [broken(key, splitter, mark), brokenWithin(one, splitter, mark)]),
+  );
+}
+
+/** A noncharacter (U+FDD0 to U+FDEF are for such internal use) that no text holds. */
+function unusedMark(texts: unknown): string {
+  const all = JSON.stringify(texts);
   for (let code = 0xfdd0; code <= 0xfdef; code++) {
     const mark = String.fromCharCode(code);
-    if (!messages.some((message) => message.content.includes(mark))) return mark;
+    if (!all.includes(mark)) return mark;
   }
   throw new ConfigError(
     'The messages hold all 32 noncharacters U+FDD0 to U+FDEF. Remove them: they are not text.',

@@ -5,7 +5,7 @@
 
 import { ConfigError } from '../core/errors.ts';
 import type { AddedToken } from './added-tokens.ts';
-import { CHATML_TEMPLATE, type ChatFormat, chatMl } from './chat-format.ts';
+import { CHATML_TEMPLATE, type ChatFormat, chatMl, PLAIN_CHATML_TEMPLATE } from './chat-format.ts';
 import { jinjaChatFormat } from './jinja-chat-format.ts';
 import { arrayAt, type JsonObject, objectAt, parseJsonObject, stringAt, unsupported } from './json-fields.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -94,7 +94,7 @@ export function chatFormatOf(
   variables: Readonly<Record<string, unknown>> = {},
 ): ChatFormat | null {
   if (config.chatTemplate === null) return null;
-  if (config.chatTemplate === CHATML_TEMPLATE) return chatMl;
+  if ([CHATML_TEMPLATE, PLAIN_CHATML_TEMPLATE].includes(config.chatTemplate)) return chatMl;
   return jinjaChatFormat(config.chatTemplate, {
     specialTokens: tokenizer.specialTokens.keys(),
     variables: {

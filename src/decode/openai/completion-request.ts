@@ -5,10 +5,12 @@
 import { ConfigError, DataError, LimitError } from '../../core/errors.ts';
 import { KeyedRandom } from '../../core/random.ts';
 import { KeyedDraws, SAMPLING_SETTINGS, type SamplingSettings } from '../../sampling/index.ts';
-import { checkMessages } from '../../tokenizer/chat-format.ts';
-import type { ChatMessage, Tokenizer } from '../../tokenizer/index.ts';
+import { checkedMessages } from '../../tokenizer/chat-format.ts';
+import { checkTools } from '../../tokenizer/chat-tools.ts';
+import { wireMessage, withCallIds } from '../../tokenizer/chat-wire.ts';
+import type { Tokenizer } from '../../tokenizer/index.ts';
 import { DEFAULT_MAX_TOKENS } from '../generation-settings.ts';
-import type { GenerateOptions, Prompt } from '../language-model.ts';
+import type { ChatPrompt, GenerateOptions, Prompt } from '../language-model.ts';
 import { StopStrings } from '../stop-strings.ts';
 import { dialectRules, type EndpointDialect, writeSampling } from './endpoint-dialects.ts';
 
@@ -159,14 +161,16 @@ function promptPart(
     checkLength(ids.length, facts);
     return { path: '/completions', body: { prompt: ids }, promptTokens: ids.length };
   }
-  const messages = (prompt as { messages?: unknown } | null)?.messages;
+  const { messages, tools = [] } = (prompt ?? {}) as Partial<ChatPrompt>;
   if (!Array.isArray(messages) || messages.length === 0) {
     throw new DataError(
       'A prompt is a text, a list of token ids, or { messages: [{ role, content }, ...] } with at least one message.',
     );
   }
-  checkMessages(messages as ChatMessage[]);
-  return { path: '/chat/completions', body: { messages }, promptTokens: undefined };
+  checkTools(tools);
+  const written = withCallIds(checkedMessages(messages)).map((message) => wireMessage(message, true));
+  const body = { messages: written, ...(tools.length > 0 && { tools }) };
+  return { path: '/chat/completions', body, promptTokens: undefined };
 }
 
 function emptyPrompt(): DataError {
