@@ -140,7 +140,8 @@ export class DecodeEngine {
         this.#failAll(error);
       }
       if (performance.now() > turnEnd) {
-        await new Promise((resolve) => setTimeout(resolve));
+        // A timer would sleep for a millisecond or more.
+        await new Promise((resolve) => (globalThis.setImmediate ?? setTimeout)(resolve));
         turnEnd = performance.now() + TURN_MS;
       }
     }
