@@ -9,6 +9,7 @@ import { KeyedRandom } from '../../core/random.ts';
 import { checkBatchShape, RowOrder } from './row-order.ts';
 import { type BatchCursor, type BatchSource, emptyBatch, type TokenBatch } from './token-batch.ts';
 import type { TokenDataset } from './token-dataset.ts';
+import { type TrainOn, trainingTargets } from './training-targets.ts';
 
 export interface ConversationOptions {
   batchSize: number;
@@ -19,6 +20,8 @@ export interface ConversationOptions {
   tooLong?: 'truncate' | 'leave-out' | 'error';
   /** Id written where no conversation is; never counted, never attended to. Default 0. */
   padId?: number;
+  /** Which tokens are learned from. Default 'assistant': those that the loss mask marks. */
+  trainOn?: TrainOn;
 }
 
 export interface PackingReport {
@@ -42,16 +45,19 @@ export class ConversationBatches implements BatchSource {
   readonly #order: RowOrder;
   readonly #rows: number[][];
   readonly #padId: number;
+  readonly #trainOn: TrainOn;
 
   /** @throws DataError when nothing can be packed, or for a long conversation under 'error'. */
   constructor(dataset: TokenDataset, options: ConversationOptions) {
     const { batchSize, sequenceLength, seed, tooLong = 'leave-out', padId = 0 } = options;
+    const { trainOn = 'assistant' } = options;
     checkBatchShape(batchSize, sequenceLength);
     this.batchSize = batchSize;
     this.sequenceLength = sequenceLength;
     this.#dataset = dataset;
     this.#padId = padId;
-    const chosen = chooseConversations(dataset, sequenceLength, tooLong);
+    this.#trainOn = trainOn;
+    const chosen = chooseConversations(dataset, sequenceLength, tooLong, trainOn);
     const { report, conversations, lengths } = chosen;
     if (conversations.length === 0) {
       throw new DataError(
@@ -96,7 +102,7 @@ export class ConversationBatches implements BatchSource {
     const end = this.#dataset.documentStart(conversation + 1);
     const numInputs = Math.min(end - start - 1, this.sequenceLength);
     const tokens = this.#dataset.readTokens(start, numInputs + 1);
-    const mask = this.#dataset.readLossMask(start, numInputs + 1);
+    const mask = targetsOf(this.#dataset, start, end, this.#trainOn);
     for (let t = 0; t < numInputs; t++) {
       batch.inputIds[at + t] = tokens[t]!;
       batch.targets[at + t] = tokens[t + 1]!;
@@ -113,6 +119,7 @@ function chooseConversations(
   dataset: TokenDataset,
   sequenceLength: number,
   tooLong: NonNullable<ConversationOptions['tooLong']>,
+  trainOn: TrainOn,
 ): {
   conversations: number[];
   lengths: number[];
@@ -131,7 +138,8 @@ function chooseConversations(
   let numTargets = 0;
   for (let i = 0; i < dataset.numDocuments; i++) {
     const start = dataset.documentStart(i);
-    const numInputs = dataset.documentStart(i + 1) - start - 1;
+    const end = dataset.documentStart(i + 1);
+    const numInputs = end - start - 1;
     const isTooLong = numInputs > sequenceLength;
     if (isTooLong && tooLong === 'error') {
       throw new DataError(
@@ -144,7 +152,7 @@ function chooseConversations(
       continue;
     }
     const length = Math.min(numInputs, sequenceLength);
-    const mask = length > 0 ? dataset.readLossMask(start + 1, length) : new Uint8Array(0);
+    const mask = targetsOf(dataset, start, end, trainOn).subarray(1, length + 1);
     const targets = mask.reduce((sum, value) => sum + value, 0);
     if (targets === 0) {
       report.numWithoutTargets++;
@@ -157,6 +165,11 @@ function chooseConversations(
   }
   report.numPacked = conversations.length;
   return { conversations, lengths, numTargets, report };
+}
+
+/** Of the whole conversation, also where only its beginning is used: a cut does not make another turn the last. */
+function targetsOf(dataset: TokenDataset, start: number, end: number, trainOn: TrainOn): Uint8Array {
+  return trainingTargets(dataset.readLossMask(start, end - start), trainOn);
 }
 
 /**

@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError, FormatError, messageOf } from '../../core/errors.ts';
+import { CHAT_ROLES } from '../../tokenizer/chat-format.ts';
 import { checkDocumentIndex, checkRange, type TokenDataset } from './token-dataset.ts';
 import { checkSetName, readTokenSetEntries, type TokenSetEntry } from './token-shards.node.ts';
 
@@ -46,6 +47,8 @@ class ShardDataset implements TokenDataset {
   readonly #bytesPerToken: number;
   readonly #tokenFiles: OpenFile[] = [];
   readonly #maskFiles: OpenFile[] = [];
+  readonly #roleFiles: OpenFile[] = [];
+  readonly #hasRoles: boolean;
   /** Token position where each shard starts, and the end. */
   readonly #shardStarts: number[] = [0];
   readonly #cache: PieceCache;
@@ -57,6 +60,7 @@ class ShardDataset implements TokenDataset {
     this.numTokens = entry.numTokens;
     this.numDocuments = entry.numDocuments;
     this.hasLossMask = entry.hasLossMask;
+    this.#hasRoles = entry.roleTokens !== undefined;
     this.#bytesPerToken = entry.dtype === 'uint16' ? 2 : 4;
     this.#cache = new PieceCache(cacheSizeBytes);
     this.#lengthsPath = join(folder, entry.lengths);
@@ -65,6 +69,8 @@ class ShardDataset implements TokenDataset {
         this.#tokenFiles.push(openListed(join(folder, shard.file), shard.numTokens * this.#bytesPerToken));
         if (entry.hasLossMask)
           this.#maskFiles.push(openListed(join(folder, shard.mask ?? ''), shard.numTokens));
+        if (this.#hasRoles)
+          this.#roleFiles.push(openListed(join(folder, shard.roles ?? ''), shard.numTokens));
         this.#shardStarts.push(this.#shardStarts.at(-1)! + shard.numTokens);
       }
       if (this.#shardStarts.at(-1) !== entry.numTokens) {
@@ -110,6 +116,18 @@ class ShardDataset implements TokenDataset {
     return mask;
   }
 
+  readRoles(start: number, length: number): Uint8Array | undefined {
+    checkRange(this, start, length);
+    if (!this.#hasRoles) return undefined;
+    const roles = this.#readBytes(this.#roleFiles, 1, start, length);
+    if (roles.some((role) => role >= CHAT_ROLES.length)) {
+      throw new FormatError(
+        `The roles near token ${start} have values that are no role. Prepare the data again.`,
+      );
+    }
+    return roles;
+  }
+
   documentStart(index: number): number {
     checkDocumentIndex(this, index);
     this.#documentStarts ??= readStarts(this.#lengthsPath, this.numDocuments, this.numTokens);
@@ -117,9 +135,9 @@ class ShardDataset implements TokenDataset {
   }
 
   close(): void {
-    for (const { descriptor } of [...this.#tokenFiles, ...this.#maskFiles]) closeSync(descriptor);
-    this.#tokenFiles.length = 0;
-    this.#maskFiles.length = 0;
+    for (const files of [this.#tokenFiles, this.#maskFiles, this.#roleFiles]) {
+      for (const { descriptor } of files.splice(0)) closeSync(descriptor);
+    }
   }
 
   #readBytes(files: readonly OpenFile[], bytesPerToken: number, start: number, length: number): Uint8Array {

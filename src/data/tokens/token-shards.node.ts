@@ -1,7 +1,7 @@
 /**
  * Token sets on disk. A folder holds for each set `<name>-00000.tokens` ... (ids as little-endian uint16, or
  * uint32 for vocabularies above 65,536), `<name>.lengths` (uint32 for each document), optionally
- * `<name>-00000.mask` ... (one byte a token), and `documents.json` with the counts. The entry in
+ * `<name>-00000.mask` and `<name>-00000.roles` ... (one byte a token each), and `documents.json` with the counts. The entry in
  * `documents.json` is taken out before the first file of a set is replaced and put back after the last, so
  * a set that is listed is whole. Writing holds one shard in memory, reading a bounded cache.
  */
@@ -10,6 +10,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../core/atomic-file.node.ts';
 import { ConfigError, DataError, FormatError, messageOf } from '../../core/errors.ts';
+import { CHAT_ROLES, type ChatRole } from '../../tokenizer/chat-format.ts';
 import { checkTokenDocument, type TokenDocument } from './token-dataset.ts';
 
 export const documentsFile = 'documents.json';
@@ -22,8 +23,10 @@ export interface TokenSetEntry {
   hasLossMask: boolean;
   /** Tokens with loss mask 1. */
   numTargets: number;
+  /** Tokens of each role, where roles are stored; absent in sets that were written before there were any. */
+  roleTokens?: Partial<Record<ChatRole, number>>;
   endOfTextId: number | null;
-  shards: { file: string; mask: string | null; numTokens: number }[];
+  shards: { file: string; mask: string | null; roles?: string; numTokens: number }[];
   lengths: string;
   /** Counts by where documents came from. */
   sources: Record<string, { numDocuments: number; numTokens: number }>;
@@ -44,7 +47,7 @@ const maxDocumentTokens = 0xffffffff;
 
 /**
  * Writes a set from a stream of documents; empty ones are left out. The mask is stored when the first document
- * has one; then documents without one count in full.
+ * has one; then documents without one count in full. Roles are stored when the first document has them.
  * @throws DataError for a bad document or an empty stream; PlinthError 'disk' when the device fails.
  */
 export async function writeTokenShards(
@@ -65,6 +68,8 @@ export async function writeTokenShards(
   const bytesPerToken = dtype === 'uint16' ? 2 : 4;
   const tokens = new DataView(new ArrayBuffer(tokensPerShard * bytesPerToken));
   let mask: Uint8Array | null = null;
+  let roles: Uint8Array | null = null;
+  const roleTokens: Partial<Record<ChatRole, number>> = {};
   const entry: TokenSetEntry = {
     vocabSize,
     dtype,
@@ -85,7 +90,14 @@ export async function writeTokenShards(
     await writeFileAtomic(join(folder, file), new Uint8Array(tokens.buffer, 0, filled * bytesPerToken));
     const maskFile = mask ? `${name}-${number}.mask` : null;
     if (maskFile) await writeFileAtomic(join(folder, maskFile), mask!.subarray(0, filled));
-    entry.shards.push({ file, mask: maskFile, numTokens: filled });
+    const rolesFile = roles ? `${name}-${number}.roles` : null;
+    if (rolesFile) await writeFileAtomic(join(folder, rolesFile), roles!.subarray(0, filled));
+    entry.shards.push({
+      file,
+      mask: maskFile,
+      ...(rolesFile && { roles: rolesFile }),
+      numTokens: filled,
+    });
     filled = 0;
   };
   for await (const document of documents) {
@@ -96,6 +108,12 @@ export async function writeTokenShards(
     if (length > maxDocumentTokens)
       throw new DataError(`A document has ${length} tokens; the most is ${maxDocumentTokens}.`);
     if (entry.numDocuments === 0 && document.lossMask) mask = new Uint8Array(tokensPerShard);
+    if (entry.numDocuments === 0 && document.roles) roles = new Uint8Array(tokensPerShard);
+    if ((document.roles === undefined) !== (roles === null)) {
+      throw new DataError(
+        `Document ${entry.numDocuments} of '${name}' has ${document.roles ? 'roles but the first one had none' : 'no roles but the first one had them'}; give them to all.`,
+      );
+    }
     if (document.lossMask && !mask) {
       throw new DataError(
         `Document ${entry.numDocuments} of '${name}' has a loss mask but the first one had none; give it to all.`,
@@ -107,6 +125,12 @@ export async function writeTokenShards(
       else tokens.setUint32(filled * 4, id, true);
       const counts = document.lossMask?.[i] ?? 1;
       if (mask) mask[filled] = counts;
+      if (roles) {
+        const role = document.roles![i]!;
+        roles[filled] = role;
+        const name = CHAT_ROLES[role]!;
+        roleTokens[name] = (roleTokens[name] ?? 0) + 1;
+      }
       entry.numTargets += counts;
       if (++filled === tokensPerShard) await flush();
     }
@@ -126,6 +150,7 @@ export async function writeTokenShards(
   }
   if (filled > 0) await flush();
   entry.hasLossMask = mask !== null;
+  if (roles) entry.roleTokens = roleTokens;
   const lengthBytes = new DataView(new ArrayBuffer(lengths.length * 4));
   lengths.forEach((length, i) => {
     lengthBytes.setUint32(i * 4, length, true);
@@ -174,7 +199,7 @@ async function updateEntries(
 async function removeSetFiles(folder: string, name: string): Promise<void> {
   for (const file of await readdir(folder)) {
     const rest = file.startsWith(`${name}-`) ? file.slice(name.length + 1) : '';
-    if (/^\d{5,}\.(tokens|mask)$/.test(rest) || file === `${name}.lengths`)
+    if (/^\d{5,}\.(tokens|mask|roles)$/.test(rest) || file === `${name}.lengths`)
       await rm(join(folder, file), { force: true });
   }
 }

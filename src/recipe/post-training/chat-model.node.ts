@@ -57,7 +57,8 @@ function chatOf(
   config: TokenizerConfig,
 ): { chatFormat: ChatFormat; tokenizerConfig: TokenizerConfig } {
   const own = chatFormatOf(tokenizer, config);
-  if (own) return { chatFormat: own, tokenizerConfig: config };
+  // Older ChatML without tools is taken for the one with tools.
+  if (own) return { chatFormat: own, tokenizerConfig: { ...config, chatTemplate: own.template } };
   const hasChatMl = ['<|im_start|>', '<|im_end|>'].every((name) => tokenizer.specialTokens.has(name));
   if (!hasChatMl) {
     throw new ConfigError(
