@@ -21,13 +21,14 @@ export async function runTraining(
     process.stdout.write(`${JSON.stringify(outcome)}\n`);
     return;
   }
-  const { numParameters, steps, loss, seconds, tokensPerSecond, modelFolder } = outcome;
+  const { numParameters, steps, loss, seconds, tokensPerSecond, modelFolder, adapterFolder } = outcome;
+  const adapter = adapterFolder === undefined ? '' : `Adapter  ${shownPath(adapterFolder)}\n`;
   const expected = expectedBesideActual(outcome);
   const trained = Number.isFinite(loss)
     ? `${steps} steps, final loss ${loss.toFixed(3)}, ${formatDuration(seconds)}, ${formatCount(tokensPerSecond)} tokens/s.`
     : 'This training was finished before; --fresh starts it again.';
   process.stdout.write(
-    `${formatCount(numParameters)} parameters. ${trained}\n${expected}Model    ${shownPath(modelFolder)}\n`,
+    `${formatCount(numParameters)} parameters. ${trained}\n${expected}${adapter}Model    ${shownPath(modelFolder)}\n`,
   );
 }
 

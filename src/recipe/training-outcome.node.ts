@@ -7,7 +7,10 @@ import type { TrainingFolder } from './training-folder.node.ts';
 
 export interface TrainingOutcome {
   readonly folder: string;
+  /** The trained model; the one that was trained on where only an adapter was saved. */
   readonly modelFolder: string;
+  /** Of a low-rank training: belongs to the model that it was trained on. */
+  readonly adapterFolder?: string;
   readonly numParameters: number;
   readonly steps: number;
   /** Of the last step; NaN when the training had been finished before. */
