@@ -102,41 +102,6 @@ export class DecoderBatch {
     });
   }
 
-  /**
-   * Scores after each of the new tokens in slots 0..tokens.length-1, in order, and appends them: for a few tokens a row,
-   * such as guesses. Those of one row alone are computed as so many rows of a step are, with less around the products.
-   */
-  async check(numSlots: number, tokens: readonly Int32Array[]): Promise<DecoderOutput> {
-    if (tokens.length === 1 && this.#decoder.canCheck) return this.#checkRow(numSlots, tokens[0]!);
-    const output = await this.read(0, numSlots, tokens, 'all');
-    for (const [slot, { length }] of tokens.entries()) this.accept(slot, output, tokens.length, slot, length);
-    return output;
-  }
-
-  async #checkRow(numSlots: number, tokens: Int32Array): Promise<DecoderOutput> {
-    const { length } = tokens;
-    const start = this.#cache.lengthOf(0);
-    this.#makeRoom(length);
-    this.#ids.set(tokens);
-    for (let t = 0; t < length; t++) this.#positionWords[2 * t] = start + t;
-    this.#cache.reserve(numSlots, start + length);
-    await this.#decoder.ensurePositions(start + length);
-    const mask = {
-      ...this.#maskOf(1, length, this.#cache.capacity),
-      shape: [length, 1, 1, this.#cache.capacity],
-    };
-    const output = await this.#decoder.check({
-      numRows: length,
-      length: 1,
-      ids: this.#ids.subarray(0, length),
-      positions: this.#positions.subarray(0, length),
-      past: { ...this.#cache.feeds(0, 1), 'past/mask': mask },
-      places: this.#placesOf(length, 1, this.#decoder.config.numKvHeads, true),
-    });
-    for (let t = 0; t < length; t++) this.#cache.append(0, output.present, length, t, 1);
-    return output;
-  }
-
   /** Appends the first `count` tokens that a `read` had in a row to a slot. */
   accept(slot: number, output: DecoderOutput, numRows: number, row: number, count: number): void {
     this.#cache.append(slot, output.present, numRows, row, count);
@@ -174,8 +139,7 @@ export class DecoderBatch {
     return { data: this.#mask.subarray(0, size), shape: [numRows, 1, length, numPlaces] };
   }
 
-  /** Of rows with a cache each, or of tokens of one. */
-  #placesOf(numRows: number, length: number, numHeads: number, isShared = false): BigInt64Array {
+  #placesOf(numRows: number, length: number, numHeads: number): BigInt64Array {
     const size = numRows * numHeads * length * 3;
     if (this.#places.length < size) {
       this.#places = new BigInt64Array(size);
@@ -185,7 +149,7 @@ export class DecoderBatch {
     for (let row = 0; row < numRows; row++) {
       for (let head = 0; head < numHeads; head++) {
         for (let t = 0; t < length; t++, at += 6) {
-          this.#placeWords[at] = isShared ? 0 : row;
+          this.#placeWords[at] = row;
           this.#placeWords[at + 2] = head;
           this.#placeWords[at + 4] = this.#positionWords[2 * (row * length + t)]!;
         }

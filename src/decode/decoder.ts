@@ -1,7 +1,6 @@
 /**
- * A model's weights on a device and the programs that run them: `step` adds one token to every row, `read` any
- * number, `check` some to one row. Compiled when first needed, kept until disposed. It knows nothing of requests,
- * sampling or text.
+ * A model's weights on a device and the two programs that run them: `step` adds one token to every row, `read` any
+ * number. Compiled when first needed, kept until disposed. It knows nothing of requests, sampling or text.
  */
 import { ConfigError } from '../core/errors.ts';
 import { parameterSpecs, type TransformerConfig } from '../model/config.ts';
@@ -18,7 +17,7 @@ import { constant, input, quantizedConstant } from '../tensor/index.ts';
  */
 export type Determinism = 'strict' | 'fast';
 
-/** New tokens of some rows, all [numRows, length]; to check, each token is a row. */
+/** New tokens of some rows, all [numRows, length]. */
 export interface DecoderInput {
   readonly numRows: number;
   readonly length: number;
@@ -30,12 +29,9 @@ export interface DecoderInput {
   readonly hidden?: boolean;
 }
 
-export interface DecoderCheckInput extends DecoderInput {
+export interface DecoderReadInput extends DecoderInput {
   /** Where each new key and value goes: (row, head, place), [numRows, numKvHeads, length, 3]. */
   readonly places: BigInt64Array;
-}
-
-export interface DecoderReadInput extends DecoderCheckInput {
   /** Places among the numRows * length tokens whose scores are wanted; at least one. */
   readonly wanted: Int32Array;
 }
@@ -50,7 +46,7 @@ export interface DecoderOutput {
 }
 
 /** `step-alone` is `step` on one thread, for a few rows of a small model: waiting for a second costs more. */
-type Form = 'step' | 'step-alone' | 'read' | 'check';
+type Form = 'step' | 'step-alone' | 'read';
 
 const FIRST_TABLE_POSITIONS = 512;
 /** An ONNX file is a protocol buffer, of less than 2 GiB. */
@@ -58,10 +54,7 @@ const MAX_CONSTANT_BYTES = 1.9e9;
 /** Up to this size, and for at most so many rows, one thread is faster than several. */
 const ALONE_BYTES = 16 * 2 ** 20;
 const ALONE_ROWS = 8;
-/**
- * From this size on a `fast` program that reads prompts borrows the weights instead of having its own copy, and there is
- * no program of its own that checks: what it saves is time around products, and these take longer and longer.
- */
+/** From this size on a `fast` program that reads prompts borrows the weights instead of having its own copy. */
 const MAX_COPIED_BYTES = 256 * 2 ** 20;
 
 /** What a model gets that asks for neither: `strict` where its weights allow it. */
@@ -122,25 +115,11 @@ export class Decoder {
 
   /** New tokens that see each other and the cache. */
   read(batch: DecoderReadInput): Promise<DecoderOutput> {
-    const { wanted } = batch;
+    const { numRows, length, places, wanted } = batch;
     return this.#run('read', batch, {
-      'past/places': this.#placesOf(batch),
+      'past/places': { data: places, shape: [numRows, this.config.numKvHeads, length, 3] },
       wanted: { data: wanted, shape: [wanted.length] },
     });
-  }
-
-  /** Several new tokens of one row can be checked. */
-  get canCheck(): boolean {
-    return this.#floatBytes <= MAX_COPIED_BYTES;
-  }
-
-  /** Several new tokens of one row, whose cache is [1, numKvHeads, places, headDim], as a few rows are in a step. */
-  check(batch: DecoderCheckInput): Promise<DecoderOutput> {
-    return this.#run('check', batch, { 'past/places': this.#placesOf(batch) });
-  }
-
-  #placesOf({ numRows, length, places }: DecoderCheckInput): HostArray {
-    return { data: places, shape: [numRows, this.config.numKvHeads, length, 3] };
   }
 
   async #run(form: Form, batch: DecoderInput, more: Record<string, Feed>): Promise<DecoderOutput> {
@@ -229,14 +208,10 @@ export class Decoder {
       }
     }
     this.#fed.set(form, await this.#device.upload(fed));
-    const graph = decoderGraph(parameters, this.config, {
-      form: form === 'step-alone' ? 'step' : form,
-      strict,
-    });
+    const graph = decoderGraph(parameters, this.config, { form: form === 'read' ? 'read' : 'step', strict });
     // Attention has a product for each key head of each row. Where there are at least as many as threads, no product
     // is shared out among threads, and how one is cut does not depend on how many there are.
     const most = strict ? Math.min(numThreads, this.config.numKvHeads) : numThreads;
-    const isAlone = form === 'step-alone' || (form === 'check' && this.#isSmall);
-    return this.#device.compile(graph, { numThreads: isAlone ? 1 : most });
+    return this.#device.compile(graph, { numThreads: form === 'step-alone' ? 1 : most });
   }
 }

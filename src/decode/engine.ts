@@ -405,8 +405,11 @@ export class DecodeEngine {
       const guessed = proposals[row]!;
       return Int32Array.of(tokens[numTokens - 1]!, ...guessed);
     });
-    // Keys and values are kept first: a row that ends gives its slot to another. What is wrong is cut off again.
-    const output = await this.#batch.check(numSlots, chunks);
+    const output = await this.#batch.read(0, numSlots, chunks, 'all');
+    // Keys and values first: a row that ends gives its slot to another. What turns out wrong is cut off again.
+    for (const [slot, chunk] of chunks.entries()) {
+      this.#batch.accept(slot, output, rows.length, slot, chunk.length);
+    }
     const checkMs = performance.now() - started;
     const { vocabSize } = this.#decoder.config;
     let start = 0;

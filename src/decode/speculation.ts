@@ -5,7 +5,7 @@
  * `GuessPolicy` says when to guess.
  */
 
-import type { Decoder, DecoderOutput } from './decoder.ts';
+import type { Decoder } from './decoder.ts';
 import { DecoderBatch } from './decoder-batch.ts';
 import { GuessChances, GuessPolicy } from './guess-policy.ts';
 import { KeyValueCache } from './key-value-cache.ts';
@@ -145,7 +145,7 @@ export class Speculation {
   }
 
   /** The draft model's scores of the next token of every row. */
-  async #catchUp(rows: readonly SpeculatingRow[], numSlots: number): Promise<Pick<DecoderOutput, 'logits'>> {
+  async #catchUp(rows: readonly SpeculatingRow[], numSlots: number) {
     for (const [slot, { tokens }] of rows.entries()) {
       for (;;) {
         const start = this.cache.lengthOf(slot);
@@ -159,24 +159,11 @@ export class Speculation {
     if (chunks.every((chunk) => chunk.length === 1)) {
       return this.#batch.step(rows.length, numSlots, (slot) => chunks[slot]![0]!);
     }
-    if (chunks.every(({ length }) => length <= USUAL_LAG)) return this.#readFew(chunks, numSlots);
     const output = await this.#batch.read(0, numSlots, chunks, 'last');
     for (const [slot, chunk] of chunks.entries()) {
       this.#batch.accept(slot, output, rows.length, slot, chunk.length);
     }
     return output;
-  }
-
-  async #readFew(chunks: readonly Int32Array[], numSlots: number): Promise<Pick<DecoderOutput, 'logits'>> {
-    const { vocabSize } = this.#decoder.config;
-    const { logits } = await this.#batch.check(numSlots, chunks);
-    const last = new Float32Array(chunks.length * vocabSize);
-    let end = 0;
-    for (const [row, chunk] of chunks.entries()) {
-      end += chunk.length * vocabSize;
-      last.set(logits.subarray(end - vocabSize, end), row * vocabSize);
-    }
-    return { logits: last };
   }
 }
 

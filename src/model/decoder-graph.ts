@@ -17,19 +17,18 @@ export const valueName = (layer: number) => `past/value/${layer}`;
 export interface DecoderGraphOptions {
   /**
    * `step`: one new token a row; nothing of the cache is copied. `read`: any number of new tokens a row, which see
-   * each other; the run works on a copy of the cache with them in it. `check`: some new tokens of one row, computed as
-   * a step computes as many rows.
+   * each other; the run works on a copy of the cache with them in it.
    */
-  readonly form: 'step' | 'read' | 'check';
+  readonly form: 'step' | 'read';
   /** Results that do not depend on how many rows or new tokens a run has, to the bit; see `CacheInputs`. */
   readonly strict: boolean;
 }
 
 /**
  * Inputs: `ids` [B, T], `positions` [B, T], the rotary tables `rotary/...` [R, C / 2], `past/mask` [B, 1, T, P] and
- * keys and values [B, K, P, C]; to read and to check also `past/places` [B, K, T, 3]; to read `wanted` [W], the places
- * among the B * T tokens whose scores are wanted. To check, each token is one of B, and the cache of all is [1, K, P, C].
- * Outputs: `logits` [W, V] and `hidden` [W, D] (W = B in a step or check), `present` [2 L * B, K, T, C], keys and
+ * keys and values [B, K, P, C]; to read also `past/places` [B, K, T, 3] and `wanted` [W], the places among the
+ * B * T tokens whose scores are wanted.
+ * Outputs: `logits` [W, V] and `hidden` [W, D] (W = B in a step), `present` [2 L * B, K, T, C], keys and
  * values of layer after layer.
  */
 export function decoderGraph(
@@ -37,18 +36,18 @@ export function decoderGraph(
   config: TransformerConfig,
   { form, strict }: DecoderGraphOptions,
 ): Record<'logits' | 'hidden' | 'present', Tensor> {
-  const isRead = form === 'read';
-  const length = isRead ? 'length' : 1;
+  const isStep = form === 'step';
+  const length = isStep ? 1 : 'length';
   const { numKvHeads, headDim } = config;
   const table = (name: string) => input(`rotary/${name}`, ['positions', headDim / 2]);
-  const cacheShape = [form === 'check' ? 1 : 'batch', numKvHeads, 'past', headDim];
+  const cacheShape = ['batch', numKvHeads, 'past', headDim];
   const cache = {
     maskP: input('past/mask', ['batch', 1, length, 'past']),
     layers: Array.from({ length: config.numLayers }, (_, layer) => ({
       keyBKTC: input(keyName(layer), cacheShape),
       valueBKTC: input(valueName(layer), cacheShape),
     })),
-    ...(form !== 'step' && { placesBKT: input('past/places', ['batch', numKvHeads, length, 3], 'int64') }),
+    ...(!isStep && { placesBKT: input('past/places', ['batch', numKvHeads, length, 3], 'int64') }),
     pairSingleRows: strict,
   };
   const { hiddenND, present } = transformer(
@@ -67,7 +66,7 @@ export function decoderGraph(
       },
     },
   );
-  const hidden = isRead ? take(hiddenND, input('wanted', ['wanted'], 'int32')) : hiddenND;
+  const hidden = isStep ? hiddenND : take(hiddenND, input('wanted', ['wanted'], 'int32'));
   return {
     logits: logits(parameters, config, hidden),
     hidden,

@@ -1,4 +1,4 @@
-/** Checking several tokens in one run gives, to the bit, what one step after another gives. */
+/** Several tokens read in one run, as guesses are checked, give to the bit what one step after another gives. */
 import { describe, expect, it } from 'vitest';
 import { Decoder } from '../../src/decode/decoder.ts';
 import { DecoderBatch } from '../../src/decode/decoder-batch.ts';
@@ -36,7 +36,7 @@ describe.each(shapes)('a model with %s', (_, shape, bits) => {
   const weights: MixedWeights = bits ? quantizeWeights(config, floats, { bits }).weights : floats;
 
   /** Scores after each of the last 18 tokens and what is then in the cache, those read in `cuts`. */
-  async function scores(numThreads: number, how: 'step' | 'check', cuts: readonly number[]) {
+  async function scores(numThreads: number, how: 'step' | 'read', cuts: readonly number[]) {
     const decoder = new Decoder(config, weights, cpuDevice({ numThreads }), 'strict');
     const cache = new KeyValueCache(config, 2 ** 28);
     const batch = new DecoderBatch(decoder, cache);
@@ -46,8 +46,12 @@ describe.each(shapes)('a model with %s', (_, shape, bits) => {
     let at = LENGTH;
     for (const count of cuts) {
       const chunk = tokens.subarray(at, at + count);
-      const output = how === 'step' ? await batch.step(1, 1, () => chunk[0]!) : await batch.check(1, [chunk]);
-      logits.push(...output.logits);
+      if (how === 'step') logits.push(...(await batch.step(1, 1, () => chunk[0]!)).logits);
+      else {
+        const output = await batch.read(0, 1, [chunk], 'all');
+        batch.accept(0, output, 1, 0, count);
+        logits.push(...output.logits);
+      }
       at += count;
     }
     expect(cache.lengthOf(0)).toBe(tokens.length);
@@ -61,7 +65,7 @@ describe.each(shapes)('a model with %s', (_, shape, bits) => {
     expect(steps.logits).toHaveLength(18 * config.vocabSize);
     // Past the end of a block of 64 places too.
     for (const cuts of [[18], [2, 3, 5, 8], [1, 9, 1, 7]]) {
-      expect(await scores(numThreads, 'check', cuts)).toEqual(steps);
+      expect(await scores(numThreads, 'read', cuts)).toEqual(steps);
     }
   });
 });

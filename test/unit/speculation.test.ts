@@ -75,14 +75,14 @@ const prompts = requests.map(({ prompt }) => prompt);
 const options = requests.map((request) => request.options);
 
 /** Time as the models' runs make it: what is decided by it is the same each time. */
-const times = { step: 8, read: 8, check: 8, draft: 1 };
+const times = { step: 8, read: 8, draft: 1 };
 const runs = { model: 0, draft: 0 };
 let now = 0;
-const { step, read, check } = Decoder.prototype;
+const { step, read } = Decoder.prototype;
 beforeEach(() => {
-  Object.assign(times, { step: 8, read: 8, check: 8, draft: 1 });
+  Object.assign(times, { step: 8, read: 8, draft: 1 });
   Object.assign(runs, { model: 0, draft: 0 });
-  const tick = (decoder: Decoder, form: 'step' | 'read' | 'check') => {
+  const tick = (decoder: Decoder, form: 'step' | 'read') => {
     // A draft model's answers need not be equal to the bit.
     const isDraft = decoder.determinism === 'fast';
     runs[isDraft ? 'draft' : 'model']++;
@@ -96,10 +96,6 @@ beforeEach(() => {
     tick(this, 'read');
     return read.call(this, batch);
   });
-  vi.spyOn(Decoder.prototype, 'check').mockImplementation(function (this: Decoder, batch) {
-    tick(this, 'check');
-    return check.call(this, batch);
-  });
   vi.spyOn(performance, 'now').mockImplementation(() => now);
 });
 afterEach(() => {
@@ -108,7 +104,7 @@ afterEach(() => {
 
 /** Guessing pays even where every guess is wrong: all that guesses can change is tried. */
 function guessAlways(): void {
-  Object.assign(times, { read: 4, check: 4, draft: 0 });
+  Object.assign(times, { read: 4, draft: 0 });
 }
 
 const withoutDraft = createLanguageModel({ ...model, device, tokenizer, prefixCacheBytes: 0 });
