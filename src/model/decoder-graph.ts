@@ -48,7 +48,7 @@ export function decoderGraph(
       valueBKTC: input(valueName(layer), cacheShape),
     })),
     ...(!isStep && { placesBKT: input('past/places', ['batch', numKvHeads, length, 3], 'int64') }),
-    pairSingleRows: strict,
+    rowsAlike: strict,
   };
   const { hiddenND, present } = transformer(
     parameters,

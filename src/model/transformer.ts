@@ -30,6 +30,7 @@ import {
   silu,
   slice,
   softmax,
+  sub,
   Tensor,
   take,
   transpose,
@@ -64,8 +65,8 @@ export interface CacheInputs {
   readonly maskP: Tensor;
   /** For new tokens that see each other: where each key and value goes, [B, K, T, 3] int64 indices of (b, k, p). */
   readonly placesBKT?: Tensor;
-  /** One query a head is multiplied as two: kernels for a single row add in another order than those for more. */
-  readonly pairSingleRows?: boolean;
+  /** Keeps one query a head from kernels for single rows, which add in another order than those for more. */
+  readonly rowsAlike?: boolean;
 }
 
 export interface KeyValue {
@@ -349,7 +350,7 @@ function attendCached(
   queryBHTC: Tensor,
   own: KeyValue,
   past: KeyValue,
-  { maskP, placesBKT, pairSingleRows }: CacheInputs,
+  { maskP, placesBKT, rowsAlike }: CacheInputs,
   shape: AttentionShape,
 ): Tensor {
   const { batch, length, K, G, C } = shape;
@@ -358,23 +359,24 @@ function attendCached(
   const valueBKPC = placesBKT ? scatterRows(past.valueBKTC, placesBKT, own.valueBKTC) : past.valueBKTC;
   const rows = G === 1 ? length : productOf(G, length);
   const queryBKRC = grouped(queryBHTC, shape);
-  // Any second row will do; its results are cut off at the end.
-  const paired = pairSingleRows && rows === 1 ? concat([queryBKRC, own.keyBKTC], 2) : queryBKRC;
-  const isPaired = paired !== queryBKRC;
-  const scores = matmul(paired, keyBKPC, { transposeB: true });
+  // The runtime's kernels for a single row know no factor. Products times -1, and these subtracted: no bit differs.
+  const negated = rowsAlike && rows === 1;
+  const product = (a: Tensor, b: Tensor, transposeB: boolean) =>
+    matmul(a, b, { transposeB, factor: negated ? -1 : 1 });
+  const plus = (x: Tensor, product: Tensor) => (negated ? sub(x, product) : add(product, x));
+  const scores = product(queryBKRC, keyBKPC, true);
   const masked =
     G === 1 || length === 1
-      ? add(scores, maskP)
+      ? plus(maskP, scores)
       : reshape(add(reshape(scores, [batch, K * G, length, places]), maskP), scores.shape);
-  const products = ownProducts(queryBKRC, own.keyBKTC, shape);
-  const ownScores = isPaired ? concat([products, products], 2) : products;
+  const ownScores = ownProducts(queryBKRC, own.keyBKTC, shape);
   // The own score first, so that the places behind it lie alike for every capacity.
   const weights = softmax(concat([ownScores, masked], -1));
-  const weighted = add(
-    matmul(slice(weights, 3, 1), valueBKPC),
+  const weighted = plus(
     ownValues(slice(weights, 3, 0, 1), own.valueBKTC, shape),
+    product(slice(weights, 3, 1), valueBKPC, false),
   );
-  return reshape(isPaired ? slice(weighted, 2, 0, 1) : weighted, [batch, K * G, length, C]);
+  return reshape(weighted, [batch, K * G, length, C]);
 }
 
 /**

@@ -114,7 +114,7 @@ const matmul: Rule = ([a, b], node) => {
       const left = at(a!, [...batch, ...(transposeA ? [k, row] : [row, k])]);
       total += left * at(b!, [...batch, ...(transposeB ? [column, k] : [k, column])]);
     }
-    return total;
+    return attribute<number>(node, 'factor') * total;
   });
 };
 

@@ -22,11 +22,13 @@ const large = {
   numLayers: 1,
 };
 const odd = { ...large, hiddenSize: 250, intermediateSize: 702, numHeads: 8, numKvHeads: 1, headDim: 80 };
+const own = { ...large, hiddenSize: 256, intermediateSize: 520, numHeads: 4, numKvHeads: 4, headDim: 64 };
 const small = { hiddenSize: 64, intermediateSize: 96, headDim: 16, vocabSize: 200 };
 
 const models: [string, Partial<TransformerConfig>, 8 | 4 | undefined][] = [
   ['320 wide, 3 key heads', large, undefined],
   ['250 wide, one key head of size 80', odd, undefined],
+  ['256 wide, a key head of size 64 for each query head', own, undefined],
   ['64 wide in 8 bits', small, 8],
   ['64 wide in 4 bits', small, 4],
 ];

@@ -42,8 +42,9 @@ function fuseTransposes(node: Node, inputs: readonly Tensor[]): Tensor | undefin
   const plainA = swapped(a);
   const plainB = swapped(b);
   if (!plainA && !plainB) return undefined;
-  const flags = node.attributes as { transposeA: boolean; transposeB: boolean };
+  const flags = node.attributes as { transposeA: boolean; transposeB: boolean; factor: number };
   return matmul(plainA ?? a, plainB ?? b, {
+    factor: flags.factor,
     transposeA: plainA ? !flags.transposeA : flags.transposeA,
     transposeB: plainB ? !flags.transposeB : flags.transposeB,
   });
