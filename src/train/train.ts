@@ -25,6 +25,7 @@ export interface TrainOptions<Batch> {
   /**
    * Batch number `index` (0, 1, ...); step s uses `accumulate` of them. A function of `index` and the state at its
    * step alone (and of what it made at steps since a `checkpoint.isBoundary`), so that a resumed run repeats it.
+   * May reject with CancelledError when the signal fires.
    */
   batch(index: number): Batch | Promise<Batch>;
   readonly schedule: Schedule;
@@ -89,8 +90,14 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainR
       }
       const start = performance.now();
       const batches: Batch[] = [];
-      for (let k = 0; k < settings.accumulate; k++)
-        batches.push(await options.batch((step - 1) * settings.accumulate + k));
+      try {
+        for (let k = 0; k < settings.accumulate; k++)
+          batches.push(await options.batch((step - 1) * settings.accumulate + k));
+      } catch (error) {
+        // A batch that takes long may give up at once: nothing of this step has happened yet.
+        if (signal?.aborted) await checkpoints.save(step - 1, onEvent, stage);
+        throw error;
+      }
       const learningRate = settings.optimizer.learningRate * scheduleFactor(options.schedule, step, numSteps);
       const result = await compiled.run(state, batches, step, learningRate);
       const seconds = (performance.now() - start) / 1000;
