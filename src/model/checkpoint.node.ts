@@ -17,7 +17,8 @@ import {
   formatHuggingFaceJson,
   type GenerationDefaults,
   type HuggingFaceDtype,
-  parameterSpecs,
+  headedSpecs,
+  type ModelHead,
   type TransformerConfig,
   toHuggingFaceConfig,
   toHuggingFaceGenerationConfig,
@@ -83,10 +84,12 @@ export async function loadCheckpoint(
 export interface SaveCheckpointInput {
   config: TransformerConfig;
   /**
-   * Exactly the tensors of `parameterSpecs(config)`. Projections may be quantised, all in one form; embeddings and
+   * Exactly the tensors of `headedSpecs(config, head)`. Projections may be quantised, all in one form; embeddings and
    * the output matrix may not, because the format of the folder has no place for them.
    */
   weights: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array } | QuantizedWeight>;
+  /** Default: that of a language model. */
+  head?: ModelHead;
   /** Type of the stored float weights; BF16 and F16 round to nearest. Default F32, which is exact. */
   dtype?: 'F32' | 'BF16' | 'F16';
   generation?: GenerationDefaults;
@@ -107,8 +110,14 @@ const DTYPE_WORDS: Record<'F32' | 'BF16' | 'F16', HuggingFaceDtype> = {
 const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const OWN_NAMES: readonly string[] = [CONFIG_NAME, GENERATION_CONFIG_NAME, WEIGHTS_NAME];
 
-function collectTensors({ config, weights, dtype = 'F32' }: SaveCheckpointInput): TensorInput[] {
-  const specs = parameterSpecs(config);
+function collectTensors(input: SaveCheckpointInput): TensorInput[] {
+  const { config, weights, head = 'language-model', dtype = 'F32' } = input;
+  if (head === 'score' && !config.tieWordEmbeddings) {
+    throw new ConfigError(
+      'Not saved: a model with a score has no output matrix; set tieWordEmbeddings, which asks for none.',
+    );
+  }
+  const specs = headedSpecs(config, head);
   const expected = new Set(specs.map(({ name }) => name));
   const unknown = [...weights.keys()].filter((name) => !expected.has(name));
   if (unknown.length > 0) {
@@ -169,7 +178,7 @@ export async function saveCheckpoint(dir: string, input: SaveCheckpointInput): P
   const { config, dtype = 'F32', files = new Map(), overwrite = false } = input;
   const quantization = quantizationConfig(input);
   const configText = formatHuggingFaceJson({
-    ...toHuggingFaceConfig(config, { dtype: DTYPE_WORDS[dtype] }),
+    ...toHuggingFaceConfig(config, { dtype: DTYPE_WORDS[dtype], ...(input.head && { head: input.head }) }),
     ...(quantization && { [QUANTIZATION_KEY]: quantization }),
   });
   const generationText = formatHuggingFaceJson(toHuggingFaceGenerationConfig(config, input.generation));

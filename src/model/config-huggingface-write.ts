@@ -4,19 +4,27 @@
  * reads too, while 4 knows nothing of `rope_parameters`. `parseHuggingFaceConfig` gives the same config back.
  */
 import { ConfigError } from '../core/errors.ts';
+import { type ModelHead, SCORE_SUFFIX } from './config-parameters.ts';
 import { type RopeScaling, type TransformerConfig, validateTransformerConfig } from './config-transformer.ts';
 
 /** The type of the stored weights, in the words of config.json. */
 export type HuggingFaceDtype = 'float32' | 'float16' | 'bfloat16';
 
-const ARCHITECTURES = {
-  llama: 'LlamaForCausalLM',
-  qwen2: 'Qwen2ForCausalLM',
-  qwen3: 'Qwen3ForCausalLM',
-} as const;
+const FAMILIES = { llama: 'Llama', qwen2: 'Qwen2', qwen3: 'Qwen3' } as const;
+
+/** What makes a folder one of a model with a head, and how many labels that has. */
+const HEADS: Readonly<
+  Record<ModelHead, { readonly suffix: string; readonly keys: Record<string, unknown> }>
+> = {
+  'language-model': { suffix: 'ForCausalLM', keys: {} },
+  score: {
+    suffix: SCORE_SUFFIX,
+    keys: { id2label: { 0: 'LABEL_0' }, label2id: { LABEL_0: 0 } },
+  },
+};
 
 /** Which of Hugging Face's model types has exactly these biases. */
-function modelTypeOf(config: TransformerConfig): keyof typeof ARCHITECTURES {
+function modelTypeOf(config: TransformerConfig): keyof typeof FAMILIES {
   const { architecture, attentionBias = false, attentionOutputBias = false, mlpBias = false } = config;
   if (architecture === 'qwen3' && attentionBias === attentionOutputBias && !mlpBias) return 'qwen3';
   if (architecture === 'llama' && attentionBias === attentionOutputBias) return 'llama';
@@ -48,10 +56,11 @@ function eosJson(ids: readonly number[]): number | number[] | null {
  */
 export function toHuggingFaceConfig(
   config: TransformerConfig,
-  options: { dtype?: HuggingFaceDtype } = {},
+  options: { dtype?: HuggingFaceDtype; head?: ModelHead } = {},
 ): Record<string, unknown> {
   validateTransformerConfig(config);
   const { dtype = 'float32' } = options;
+  const head = HEADS[options.head ?? 'language-model'];
   const modelType = modelTypeOf(config);
   if (modelType === 'llama' && config.hiddenSize % config.numHeads !== 0) {
     throw new ConfigError(
@@ -59,8 +68,9 @@ export function toHuggingFaceConfig(
     );
   }
   return {
-    architectures: [ARCHITECTURES[modelType]],
+    architectures: [FAMILIES[modelType] + head.suffix],
     model_type: modelType,
+    ...head.keys,
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,

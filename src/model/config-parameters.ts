@@ -9,6 +9,25 @@ export interface ParameterSpec {
   shape: number[];
 }
 
+/**
+ * What stands on top of the layers: scores of next tokens, or `score.weight` [1, D], one number for the whole text,
+ * read at its last token (Hugging Face's `...ForSequenceClassification` with one label; reward models).
+ */
+export type ModelHead = 'language-model' | 'score';
+
+export const SCORE_WEIGHT = 'score.weight';
+/** Of the names in `architectures` of config.json. */
+export const SCORE_SUFFIX = 'ForSequenceClassification';
+
+/**
+ * Every stored parameter of a model with a head. One with a score has no output matrix; its config says
+ * `tieWordEmbeddings`, which asks for none.
+ */
+export function headedSpecs(config: TransformerConfig, head: ModelHead): ParameterSpec[] {
+  const specs = parameterSpecs(config);
+  return head === 'score' ? [...specs, { name: SCORE_WEIGHT, shape: [1, config.hiddenSize] }] : specs;
+}
+
 /** Every stored parameter, embeddings first, layer by layer, in the order of the computation. */
 export function parameterSpecs(config: TransformerConfig): ParameterSpec[] {
   const { hiddenSize, numHeads, numKvHeads, headDim, intermediateSize, vocabSize } = config;

@@ -11,6 +11,14 @@ export {
   toHuggingFaceConfig,
   toHuggingFaceGenerationConfig,
 } from './config-huggingface-write.ts';
-export { numParameters, type ParameterSpec, parameterSpecs } from './config-parameters.ts';
+export {
+  headedSpecs,
+  type ModelHead,
+  numParameters,
+  type ParameterSpec,
+  parameterSpecs,
+  SCORE_SUFFIX,
+  SCORE_WEIGHT,
+} from './config-parameters.ts';
 export { type RopeConfig, ropeInverseFrequencies } from './config-rope.ts';
 export { type RopeScaling, type TransformerConfig, validateTransformerConfig } from './config-transformer.ts';

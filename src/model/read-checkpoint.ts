@@ -11,7 +11,14 @@ import {
   GENERATION_CONFIG_NAME,
   readJsonObject,
 } from './checkpoint-files.ts';
-import { parameterSpecs, parseHuggingFaceConfig, type TransformerConfig } from './config.ts';
+import {
+  headedSpecs,
+  type ModelHead,
+  type ParameterSpec,
+  parseHuggingFaceConfig,
+  SCORE_SUFFIX,
+  type TransformerConfig,
+} from './config.ts';
 import {
   checkPacked,
   isPacked,
@@ -77,9 +84,9 @@ function checkTensors(
   folder: string,
   source: TensorSource,
   config: TransformerConfig,
+  specs: readonly ParameterSpec[],
   scheme: PackedScheme | undefined,
 ): string[] {
-  const specs = parameterSpecs(config);
   const missing: string[] = [];
   const expected = new Set(specs.map(({ name }) => name));
   for (const { name, shape } of specs) {
@@ -139,6 +146,41 @@ export interface LoadCheckpointOptions {
    * `keep` its matrices as they are.
    */
   quantized?: 'refuse' | 'dequantize' | 'keep';
+  /** What the model must have on top; a folder of another kind is refused. Default: a language model's. */
+  head?: ModelHead;
+}
+
+/** A model with a score has no output matrix, whatever its config says of tying it. */
+function configWithHead(
+  place: string,
+  rawConfig: Record<string, unknown>,
+  head: ModelHead,
+): TransformerConfig {
+  const config = parseHuggingFaceConfig({ ...rawConfig, [QUANTIZATION_KEY]: null });
+  const { architectures, id2label } = rawConfig;
+  const name = Array.isArray(architectures) ? String(architectures[0]) : '';
+  const isClassifier = name.endsWith(SCORE_SUFFIX);
+  if (head === 'language-model') {
+    if (!isClassifier) return config;
+    throw new ConfigError(
+      `${place} holds a ${name}, which scores texts and writes none; a language model is needed here. ` +
+        'Reward models are opened with loadRewardModel or "plinth reward score".',
+    );
+  }
+  if (!isClassifier) {
+    throw new ConfigError(
+      `${place} holds ${name === '' ? 'a model without a score' : `a ${name}`}; a reward model is needed here ` +
+        `(architectures: ["...${SCORE_SUFFIX}"]). Train one with "plinth reward".`,
+    );
+  }
+  // transformers' default is two labels.
+  const numLabels = typeof id2label === 'object' && id2label !== null ? Object.keys(id2label).length : 2;
+  if (numLabels !== 1) {
+    throw new ConfigError(
+      `${place}: its model has ${numLabels} labels (${CONFIG_NAME}, "id2label"); a reward model has one.`,
+    );
+  }
+  return { ...config, tieWordEmbeddings: true };
 }
 
 /**
@@ -148,13 +190,14 @@ export interface LoadCheckpointOptions {
  */
 export async function readCheckpoint(
   files: CheckpointFiles,
-  { quantized = 'refuse' }: LoadCheckpointOptions = {},
+  { quantized = 'refuse', head = 'language-model' }: LoadCheckpointOptions = {},
 ): Promise<MixedCheckpoint> {
   const { place } = files;
   const rawConfig = await readJsonObject(files, CONFIG_NAME);
   if (rawConfig === undefined) throw files.missing([CONFIG_NAME]);
   const scheme = packedScheme(files.pathOf(CONFIG_NAME), rawConfig);
-  const config = parseHuggingFaceConfig({ ...rawConfig, [QUANTIZATION_KEY]: null });
+  const config = configWithHead(place, rawConfig, head);
+  const specs = headedSpecs(config, head);
   const rawGenerationConfig = (await readJsonObject(files, GENERATION_CONFIG_NAME)) ?? null;
   if (scheme !== undefined && quantized === 'refuse') {
     throw new ConfigError(
@@ -163,9 +206,9 @@ export async function readCheckpoint(
   }
   const source = await openTensorFiles(files);
   try {
-    const ignoredTensors = checkTensors(place, source, config, scheme);
+    const ignoredTensors = checkTensors(place, source, config, specs, scheme);
     const weights = new Map<string, Weight | QuantizedWeight>();
-    for (const spec of parameterSpecs(config)) {
+    for (const spec of specs) {
       const { name, shape } = spec;
       if (scheme === undefined || source.tensors.has(name)) {
         weights.set(name, { shape, data: await source.readFloat32(name) });
