@@ -6,16 +6,23 @@ import { type PreferenceRecord, preferenceOf } from './preference-data.ts';
 
 export interface ReadPreferences {
   readonly records: PreferenceRecord[];
+  /** What `groupOf` gave for each record, in order. */
+  readonly groups: string[];
   /** One for each file. */
   readonly reports: ReadReport[];
 }
 
-/** Throws DataError when no line holds a preference, with the first line's fault, and for a file that cannot be read. */
+/**
+ * @param groupOf names the part of the data that a line belongs to; default: its file.
+ * Throws DataError when no line holds a preference, with the first line's fault, and for a file that cannot be read.
+ */
 export async function readPreferences(
   files: readonly string[],
   signal?: AbortSignal,
+  groupOf: (record: Readonly<Record<string, unknown>>, path: string) => string = (_record, path) => path,
 ): Promise<ReadPreferences> {
   const records: PreferenceRecord[] = [];
+  const groups: string[] = [];
   const reports: ReadReport[] = [];
   for (const path of files) {
     const report = new ReadReport(path);
@@ -30,6 +37,7 @@ export async function readPreferences(
       }
       report.numRead++;
       records.push(found);
+      groups.push(groupOf(record, path));
     }
   }
   if (records.length === 0) {
@@ -41,5 +49,5 @@ export async function readPreferences(
         '{"prompt":"Hi","completions":["best","worst"]}.',
     );
   }
-  return { records, reports };
+  return { records, groups, reports };
 }

@@ -13,6 +13,8 @@ export interface PreferencePair {
   readonly messages: readonly ChatMessage[];
   readonly chosen: Answer;
   readonly rejected: Answer;
+  /** By how much the chosen one is better, where a file says it ("margin", as TRL's reward trainer reads it). */
+  readonly margin?: number;
 }
 
 export interface LabelledAnswer {
@@ -99,7 +101,13 @@ function pairOf(record: Readonly<Record<string, unknown>>): PreferenceRecord {
           rejected: answerOf(record.rejected, 'rejected'),
         };
   if (isSame(chosen, rejected)) throw new Refusal('"chosen" and "rejected" are the same');
-  return { kind: 'pair', messages, chosen, rejected };
+  return { kind: 'pair', messages, chosen, rejected, ...marginOf(record.margin) };
+}
+
+function marginOf(margin: unknown): { margin?: number } {
+  if (margin === undefined || margin === null) return {};
+  if (typeof margin === 'number' && margin >= 0) return { margin };
+  throw new Refusal(`"margin" is ${shown(margin)}, expected a number of at least 0`);
 }
 
 /** Some sets repeat the prompt in each answer, beside "prompt". */
