@@ -3,28 +3,32 @@
  * of TRL's datasets (https://huggingface.co/docs/trl/dataset_formats); what a prompt or an answer is given as, text or
  * messages, is messages from here on.
  */
-import { CHAT_ROLES, type ChatMessage } from '../../tokenizer/index.ts';
+import { chatMessageOf, toolDefinitionsOf } from '../../data/chats/chat-record.ts';
+import type { ToolDefinition } from '../../tokenizer/chat-tools.ts';
+import type { ChatMessage } from '../../tokenizer/index.ts';
 
 /** Messages that follow a prompt; the first and the last are the assistant's. Mostly there is only one. */
 export type Answer = readonly ChatMessage[];
 
-export interface PreferencePair {
-  /** The prompt. */
+export interface Prompt {
   readonly messages: readonly ChatMessage[];
+  /** Functions that the assistant may call. */
+  readonly tools?: readonly ToolDefinition[];
+}
+
+export interface PreferencePair extends Prompt {
   readonly chosen: Answer;
   readonly rejected: Answer;
   /** By how much the chosen one is better, where a file says it ("margin", as TRL's reward trainer reads it). */
   readonly margin?: number;
 }
 
-export interface LabelledAnswer {
-  readonly messages: readonly ChatMessage[];
+export interface LabelledAnswer extends Prompt {
   readonly answer: Answer;
   readonly isGood: boolean;
 }
 
-export interface RankedAnswers {
-  readonly messages: readonly ChatMessage[];
+export interface RankedAnswers extends Prompt {
   readonly answers: readonly Answer[];
   /** One for each answer; the lower, the better. Equal ranks say nothing about the two. */
   readonly ranks: readonly number[];
@@ -38,9 +42,10 @@ export type PreferenceRecord =
 /** The preference of a record, or why it has none. */
 export function preferenceOf(record: Readonly<Record<string, unknown>>): PreferenceRecord | string {
   try {
-    if ('completions' in record) return rankingOf(record);
-    if ('completion' in record) return labelOf(record);
-    if ('chosen' in record || 'rejected' in record) return pairOf(record);
+    const tools = toolsOf(record.tools);
+    if ('completions' in record) return { ...rankingOf(record), ...tools };
+    if ('completion' in record) return { ...labelOf(record), ...tools };
+    if ('chosen' in record || 'rejected' in record) return { ...pairOf(record), ...tools };
     return 'none of "chosen" and "rejected", "completion" and "label", "completions"';
   } catch (error) {
     if (error instanceof Refusal) return error.message;
@@ -49,21 +54,22 @@ export function preferenceOf(record: Readonly<Record<string, unknown>>): Prefere
 }
 
 /** Every better answer against every worse one, best first. */
-export function pairsOfRanking({ messages, answers, ranks }: RankedAnswers): PreferencePair[] {
+export function pairsOfRanking(ranking: RankedAnswers): PreferencePair[] {
+  const { answers, ranks } = ranking;
   const order = answers.map((_, i) => i).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
   return order.flatMap((better, i) =>
     order
       .slice(i + 1)
       .filter((worse) => ranks[worse]! > ranks[better]!)
-      .map((worse) => ({ messages, chosen: answers[better]!, rejected: answers[worse]! })),
+      .map((worse) => ({ ...promptIn(ranking), chosen: answers[better]!, rejected: answers[worse]! })),
   );
 }
 
 /** The chosen answer as a good one, the rejected one as a bad one. */
-export function labelsOfPair({ messages, chosen, rejected }: PreferencePair): LabelledAnswer[] {
+export function labelsOfPair(pair: PreferencePair): LabelledAnswer[] {
   return [
-    { messages, answer: chosen, isGood: true },
-    { messages, answer: rejected, isGood: false },
+    { ...promptIn(pair), answer: pair.chosen, isGood: true },
+    { ...promptIn(pair), answer: pair.rejected, isGood: false },
   ];
 }
 
@@ -77,14 +83,18 @@ export function pairsIn(record: PreferenceRecord): PreferencePair[] {
 export function labelsIn(record: PreferenceRecord): LabelledAnswer[] {
   if (record.kind === 'label') return [record];
   if (record.kind === 'pair') return labelsOfPair(record);
-  const { messages, answers, ranks } = record;
+  const { answers, ranks } = record;
   const best = Math.min(...ranks);
   const worst = Math.max(...ranks);
   if (best === worst) return [];
   return answers.flatMap((answer, i) => {
     const [toBest, toWorst] = [ranks[i]! - best, worst - ranks[i]!];
-    return toBest === toWorst ? [] : [{ messages, answer, isGood: toBest < toWorst }];
+    return toBest === toWorst ? [] : [{ ...promptIn(record), answer, isGood: toBest < toWorst }];
   });
+}
+
+function promptIn({ messages, tools }: Prompt): Prompt {
+  return { messages, ...(tools && { tools }) };
 }
 
 /** Why a record is refused. */
@@ -201,15 +211,16 @@ function checkedAnswer(messages: ChatMessage[], name: string): ChatMessage[] {
 
 function messagesIn(value: unknown, name: string): ChatMessage[] {
   if (!Array.isArray(value)) throw new Refusal(`"${name}" is ${shown(value)}, expected text or messages`);
-  return value.map((message: unknown, i) => {
-    const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
-    const known = CHAT_ROLES.find((one) => one === role);
-    if (!known) {
-      throw new Refusal(`${name}[${i}].role is ${shown(role)}, expected one of ${CHAT_ROLES.join(', ')}`);
-    }
-    if (typeof content !== 'string') throw new Refusal(`${name}[${i}].content is not text`);
-    return { role: known, content };
-  });
+  return value.map((message: unknown, i) => orRefuse(chatMessageOf(message, `${name}[${i}]`)));
+}
+
+function toolsOf(value: unknown): { tools?: readonly ToolDefinition[] } {
+  return value === undefined || value === null ? {} : { tools: orRefuse(toolDefinitionsOf(value)) };
+}
+
+function orRefuse<T>(found: T | string): T {
+  if (typeof found === 'string') throw new Refusal(found);
+  return found;
 }
 
 const MAX_SHOWN = 40;
