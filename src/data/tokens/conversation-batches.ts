@@ -86,11 +86,23 @@ export class ConversationBatches implements BatchSource {
   }
 
   batch(step: number): TokenBatch {
+    return this.#batchOf([...this.#order.rowsOf(step)].map(({ row }) => this.#rows[row]!));
+  }
+
+  /** Each row once, in the order of the packing, the last batch filled up with padding: for measuring. */
+  *once(): Generator<TokenBatch, void, undefined> {
+    for (let first = 0; first < this.#rows.length; first += this.batchSize) {
+      const rows = this.#rows.slice(first, first + this.batchSize);
+      yield this.#batchOf(rows);
+    }
+  }
+
+  #batchOf(rows: Iterable<readonly number[]>): TokenBatch {
     const batch = emptyBatch(this.batchSize, this.sequenceLength, this.#padId);
     let rowStart = 0;
-    for (const { row } of this.#order.rowsOf(step)) {
+    for (const conversations of rows) {
       let at = rowStart;
-      for (const [i, conversation] of this.#rows[row]!.entries())
+      for (const [i, conversation] of conversations.entries())
         at = this.#place(batch, at, conversation, i + 1);
       rowStart += this.sequenceLength;
     }

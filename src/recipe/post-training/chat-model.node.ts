@@ -51,6 +51,14 @@ export async function openChatModel(folder: string): Promise<ChatModel> {
   };
 }
 
+/** A model's tokenizer and chat format without its weights: what data is looked at with. Throws as `openChatModel`. */
+export async function openChatTokenizer(
+  folder: string,
+): Promise<{ readonly tokenizer: Tokenizer; readonly chatFormat: ChatFormat }> {
+  const { tokenizer, config } = await loadTokenizer(folder);
+  return { tokenizer, chatFormat: chatOf(tokenizer, config).chatFormat };
+}
+
 /** The model's own format, or ChatML where the tokenizer has its two tokens. */
 function chatOf(
   tokenizer: Tokenizer,

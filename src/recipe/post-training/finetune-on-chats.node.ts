@@ -1,20 +1,35 @@
 /**
  * Supervised finetuning of a model's folder on chats: encode them in the model's chat format, pack them, train
- * on the assistant's tokens, save. Resumes by itself.
+ * on the assistant's tokens, measure the loss on chats kept aside, save. Resumes by itself.
  */
 import { resolve } from 'node:path';
 import { ConfigError } from '../../core/errors.ts';
 import { type EventSink, ignoreEvents } from '../../core/events.ts';
-import { ConversationBatches } from '../../data/index.node.ts';
+import {
+  ConversationBatches,
+  type ConversationOptions,
+  readTokenSetEntries,
+  type TokenDataset,
+} from '../../data/index.node.ts';
+import type { TrainOn } from '../../data/tokens/training-targets.ts';
 import type { Device } from '../../runtime/device.ts';
+import { LossEvaluator } from '../../train/evaluate-loss.ts';
 import { languageModelObjective } from '../../train/objective.ts';
-import { fullModel } from '../../train/trainable.ts';
+import { onTrainable } from '../../train/trainable.ts';
 import { announceStages } from '../stages/announce.ts';
-import { prepareChatSet } from '../stages/chat-data.node.ts';
-import { fileIdentity, TrainingFolder } from '../training-folder.node.ts';
-import { saveOutcome, type TrainingOutcome } from '../training-outcome.node.ts';
+import { type ChatValidation, prepareChatSets } from '../stages/chat-data.node.ts';
+import { fileIdentity, TrainingFolder, type TrainingRequest } from '../training-folder.node.ts';
+import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { openChatModel } from './chat-model.node.ts';
+import { DEFAULT_LENGTH } from './inspect-chats.node.ts';
 import { rateForWidth, trainModel } from './train-model.node.ts';
+import {
+  LOW_RANK_RATE_FACTOR,
+  type LowRankOptions,
+  lowRankRequest,
+  saveTrained,
+  trainableOf,
+} from './trained-result.node.ts';
 
 export interface FinetuneOptions {
   /** The model's folder, with tokenizer.json. */
@@ -29,8 +44,16 @@ export interface FinetuneOptions {
   readonly batchSize?: number;
   /** Tokens in a row; the model's context or 256, whichever is less, when left out. Longer chats are cut. */
   readonly length?: number;
-  /** Default 1e-3 for a width of 128, falling with the width. */
+  /** Default 1e-3 for a width of 128, falling with the width; ten times that for an adapter. */
   readonly learningRate?: number;
+  /** Default 'assistant': what the assistant wrote is learned, what it was given is not. */
+  readonly trainOn?: TrainOn;
+  /** Share of the chats that is kept aside to measure the loss on, below 1; default 0. */
+  readonly validationShare?: number;
+  /** Chats to measure the loss on, instead of a share. */
+  readonly validationFiles?: readonly string[];
+  /** Train a low-rank adapter instead of the model. */
+  readonly lowRank?: LowRankOptions | undefined;
   readonly seed?: number;
   readonly fresh?: boolean;
   readonly onEvent?: EventSink;
@@ -39,8 +62,9 @@ export interface FinetuneOptions {
 
 const DEFAULT_EPOCHS = 3;
 const DEFAULT_BATCH_SIZE = 16;
-const DEFAULT_LENGTH = 256;
 const BASE_RATE = 1e-3;
+/** Of the chats kept aside, those of so many batches are measured at most: eight times in a training. */
+const MAX_VALIDATION_BATCHES = 64;
 const STAGES = ['data', 'sft'] as const;
 
 /** Throws ConfigError and DataError for what cannot be used, CancelledError (state saved) when stopped. */
@@ -48,14 +72,16 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
   const { device, signal } = options;
   const onEvent = options.onEvent ?? ignoreEvents;
   const model = await openChatModel(options.model);
-  const { config, weights, tokenizer, chatFormat, padId, files } = model;
+  const { config, tokenizer, chatFormat, padId } = model;
   const length = options.length ?? Math.min(DEFAULT_LENGTH, config.maxPositionEmbeddings);
   if (length > config.maxPositionEmbeddings) {
     throw new ConfigError(
       `length is ${length}; the model's context is ${config.maxPositionEmbeddings} tokens.`,
     );
   }
-  const learningRate = options.learningRate ?? rateForWidth(BASE_RATE, config.hiddenSize);
+  const { lowRank, trainOn = 'assistant' } = options;
+  const baseRate = lowRank ? LOW_RANK_RATE_FACTOR * BASE_RATE : BASE_RATE;
+  const learningRate = options.learningRate ?? rateForWidth(baseRate, config.hiddenSize);
   const batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
   const seed = options.seed ?? 1;
   const folder = await TrainingFolder.open(
@@ -71,28 +97,27 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
       ...(options.steps === undefined
         ? { epochs: options.epochs ?? DEFAULT_EPOCHS }
         : { steps: options.steps }),
+      ...(trainOn !== 'assistant' && { trainOn }),
+      ...(await validationRequest(options)),
+      ...lowRankRequest(lowRank),
     },
     options.fresh ?? false,
   );
 
   const stage = announceStages(STAGES, onEvent);
-  const batches = await stage(
+  const packing = { batchSize, sequenceLength: length, seed, padId, tooLong: 'truncate' } as const;
+  const sets = await stage(
     'data',
     async () => {
-      const chats = await prepareChatSet(folder.file('data'), options.files, {
+      const { train, validation } = await prepareChatSets(folder.file('data'), options.files, {
         tokenizer,
         chatFormat,
+        validation: validationOf(options, seed),
         onEvent,
         ...(signal && { signal }),
       });
-      const packed = new ConversationBatches(chats, {
-        batchSize,
-        sequenceLength: length,
-        seed,
-        padId,
-        tooLong: 'truncate',
-      });
-      const { numConversations, numTruncated, numWithoutTargets } = packed.report;
+      const batches = new ConversationBatches(train, { ...packing, trainOn });
+      const { numConversations, numTruncated, numWithoutTargets } = batches.report;
       if (numTruncated + numWithoutTargets > 0) {
         onEvent({
           type: 'note',
@@ -100,31 +125,96 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
           message: `Of ${numConversations} chats, ${numTruncated} were cut to ${length} tokens and ${numWithoutTargets} left out because no answer remained.`,
         });
       }
-      return packed;
+      const { numTokens = 1, numTargets = 0 } = (await readTokenSetEntries(folder.file('data'))).sft ?? {};
+      const kept = validation && validationBatches(validation, packing, onEvent);
+      return { batches, validation: kept, answered: numTargets / numTokens };
     },
-    ({ report }) => `${report.numConversations} chats`,
+    ({ batches, validation, answered }) =>
+      `${batches.report.numConversations} chats, ${Math.round(100 * answered)} % of their tokens the assistant's` +
+      `${validation ? `; ${validation.report.numConversations} kept aside` : ''}`,
   );
 
   return stage('sft', async () => {
+    const { batches, validation } = sets;
     const { numSteps } = await folder.decide(() => ({
       numSteps:
         options.steps ??
         Math.max(1, Math.ceil(((options.epochs ?? DEFAULT_EPOCHS) * batches.rowsPerEpoch) / batchSize)),
     }));
-    const shape = { batchSize, length, segments: true };
-    const result = await trainModel({
-      stage: 'sft',
-      folder,
-      device,
-      model,
-      trainable: fullModel(config, weights),
-      objective: languageModelObjective(config, shape),
-      batch: (index) => batches.batch(index),
-      numSteps,
-      learningRate,
-      onEvent,
-      ...(signal && { signal }),
-    });
-    return saveOutcome(folder, config, files, numSteps, result);
+    const objective = languageModelObjective(config, { batchSize, length, segments: true });
+    const trainable = trainableOf(model, lowRank, seed);
+    const evaluator =
+      validation && (await LossEvaluator.compile(device, onTrainable(objective, trainable), trainable.specs));
+    try {
+      const result = await trainModel({
+        stage: 'sft',
+        folder,
+        device,
+        model,
+        trainable,
+        objective,
+        batch: (index) => batches.batch(index),
+        ...(evaluator && {
+          validate: async (state) => {
+            const { loss } = await evaluator.run(state, someOf(validation!.once(), MAX_VALIDATION_BATCHES));
+            return { loss };
+          },
+        }),
+        numSteps,
+        learningRate,
+        onEvent,
+        ...(signal && { signal }),
+      });
+      const saved = { folder, model, modelFolder: options.model, trainable, lowRank };
+      return await saveTrained({ ...saved, steps: numSteps, result });
+    } finally {
+      await evaluator?.dispose();
+    }
   });
+}
+
+function validationOf(
+  { validationShare = 0, validationFiles }: FinetuneOptions,
+  seed: number,
+): ChatValidation | undefined {
+  if (validationFiles) return { files: validationFiles };
+  return validationShare > 0 ? { share: validationShare, seed } : undefined;
+}
+
+async function validationRequest(options: FinetuneOptions): Promise<TrainingRequest> {
+  const { validationShare = 0, validationFiles } = options;
+  if (!(validationShare >= 0 && validationShare < 1)) {
+    throw new ConfigError(`validationShare is ${validationShare}; expected a number from 0 to below 1.`);
+  }
+  if (!validationFiles) return validationShare > 0 ? { validationShare } : {};
+  if (validationShare > 0) {
+    throw new ConfigError('Give either a validation share or validation files, not both.');
+  }
+  return { validationFiles: await Promise.all(validationFiles.map(fileIdentity)) };
+}
+
+/** The loss is measured on what the assistant wrote, whatever is trained on, so that trainings compare. */
+function validationBatches(
+  dataset: TokenDataset,
+  packing: ConversationOptions,
+  onEvent: EventSink,
+): ConversationBatches {
+  const batches = new ConversationBatches(dataset, packing);
+  const numRows = MAX_VALIDATION_BATCHES * batches.batchSize;
+  if (batches.rowsPerEpoch > numRows) {
+    onEvent({
+      type: 'note',
+      level: 'info',
+      message: `Of ${batches.rowsPerEpoch} rows of chats kept aside, the loss is measured on the first ${numRows}.`,
+    });
+  }
+  return batches;
+}
+
+function* someOf<T>(items: Iterable<T>, count: number): Generator<T, void, undefined> {
+  let taken = 0;
+  for (const item of items) {
+    if (taken++ >= count) return;
+    yield item;
+  }
 }

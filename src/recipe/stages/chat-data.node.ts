@@ -1,107 +1,118 @@
 /**
- * Chats in JSON Lines to a token set on disk. A line is `{"messages": [{"role", "content"}, ...]}` with at least
- * one assistant's turn; the loss counts on what the assistant wrote. Other lines are skipped and counted.
+ * Chats in JSON Lines to token sets on disk: `sft`, and `validation` where chats are kept aside. Who wrote each token
+ * is kept beside it; the loss mask marks what the assistant wrote. Lines that are no chats are skipped and counted.
  */
 import { DataError, messageOf } from '../../core/errors.ts';
 import type { EventSink } from '../../core/events.ts';
+import { noChatError, readChats, skipNotes } from '../../data/chats/read-chats.node.ts';
 import {
   openTokenShards,
-  ReadReport,
+  type ReadReport,
   readTokenSetEntries,
   type SourcedTokenDocument,
+  splitOf,
   type TokenDataset,
   writeTokenShards,
 } from '../../data/index.node.ts';
-import { jsonlRecords } from '../../data/readers/jsonl-reader.node.ts';
-import {
-  CHAT_ROLES,
-  type ChatFormat,
-  type ChatMessage,
-  encodeChat,
-  type Tokenizer,
-} from '../../tokenizer/index.ts';
+import { type ChatFormat, type ChatMessage, encodeChat, type Tokenizer } from '../../tokenizer/index.ts';
+
+/** Chats kept aside: a share of the files', by the seed, or those of a file of their own. */
+export type ChatValidation =
+  | { readonly share: number; readonly seed: number }
+  | { readonly files: readonly string[] };
 
 export interface ChatSetOptions {
   tokenizer: Tokenizer;
   chatFormat: ChatFormat;
+  validation?: ChatValidation | undefined;
   onEvent: EventSink;
   signal?: AbortSignal;
 }
 
-/** Throws DataError when no line is a chat, with the first line's fault. */
-export async function prepareChatSet(
-  folder: string,
-  files: readonly string[],
-  { tokenizer, chatFormat, onEvent, signal }: ChatSetOptions,
-): Promise<TokenDataset> {
-  if (!(await readTokenSetEntries(folder)).sft) {
-    const reports: ReadReport[] = [];
-    const options = { vocabSize: tokenizer.vocabSize, ...(signal && { signal }) };
-    try {
-      await writeTokenShards(folder, 'sft', chatsOf(files, tokenizer, chatFormat, reports), options);
-    } catch (error) {
-      const first = reports.flatMap(({ skipped }) => skipped)[0];
-      if (!(error instanceof DataError) || !first || reports.some(({ numRead }) => numRead > 0)) throw error;
-      throw new DataError(
-        `No chat in ${files.join(', ')}. The first line that is none, ${first.position}: ${first.reason}. ` +
-          'Expected lines such as {"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]}.',
-        { cause: error },
-      );
-    }
-    for (const { source, numSkipped, skipped } of reports) {
-      if (numSkipped === 0) continue;
-      onEvent({
-        type: 'note',
-        level: 'warning',
-        message: `${source}: ${numSkipped} lines skipped; the first, ${skipped[0]?.position}: ${skipped[0]?.reason}.`,
-      });
-    }
-  }
-  return openTokenShards(folder, 'sft');
+export interface ChatSets {
+  readonly train: TokenDataset;
+  /** Absent where none were asked for, or the share of few chats was none. */
+  readonly validation: TokenDataset | undefined;
 }
 
-async function* chatsOf(
+type Split = 'train' | 'validation';
+
+/** Throws DataError when no line is a chat, with the first line's fault. */
+export async function prepareChatSets(
+  folder: string,
   files: readonly string[],
-  tokenizer: Tokenizer,
-  chatFormat: ChatFormat,
-  reports: ReadReport[],
-): AsyncGenerator<SourcedTokenDocument> {
-  for (const path of files) {
-    const report = new ReadReport(path);
-    reports.push(report);
-    for await (const { record, position } of jsonlRecords(path, report)) {
-      const messages = messagesOf(record);
-      if (typeof messages === 'string') {
-        report.skip(position, messages);
-        continue;
-      }
+  options: ChatSetOptions,
+): Promise<ChatSets> {
+  const { validation, onEvent } = options;
+  // The training set is written last: where it is listed, nothing is missing.
+  if (!(await readTokenSetEntries(folder)).sft) {
+    if (validation && 'files' in validation) {
+      await writeSet(folder, 'validation', validation.files, () => true, options, true);
+    } else if (validation && validation.share > 0) {
+      const isIn = (messages: readonly ChatMessage[]) => sideOf(messages, validation) === 'validation';
+      await writeSet(folder, 'validation', files, isIn, options, false).catch((error: unknown) => {
+        if (!(error instanceof DataError)) throw error;
+        onEvent({
+          type: 'note',
+          level: 'warning',
+          message: `A share of ${validation.share} of these chats is none; there will be no validation loss.`,
+        });
+      });
+    }
+    const isTraining = (messages: readonly ChatMessage[]) =>
+      validation === undefined || 'files' in validation || sideOf(messages, validation) === 'train';
+    await writeSet(folder, 'sft', files, isTraining, options, true);
+  }
+  const isAside = (await readTokenSetEntries(folder)).validation !== undefined;
+  return {
+    train: await openTokenShards(folder, 'sft'),
+    validation: isAside ? await openTokenShards(folder, 'validation') : undefined,
+  };
+}
+
+/** What comes before the first answer decides, so a question never stands on both sides. */
+function sideOf(messages: readonly ChatMessage[], { share, seed }: { share: number; seed: number }): Split {
+  const end = messages.findIndex(({ role }) => role === 'assistant');
+  const key = messages.slice(0, end).map(({ role, content }) => `${role}\n${content}`);
+  return splitOf(key.join('\n'), { validation: share, test: 0 }, seed) === 'validation'
+    ? 'validation'
+    : 'train';
+}
+
+async function writeSet(
+  folder: string,
+  name: string,
+  files: readonly string[],
+  isIn: (messages: readonly ChatMessage[]) => boolean,
+  { tokenizer, chatFormat, onEvent, signal }: ChatSetOptions,
+  tellsSkips: boolean,
+): Promise<void> {
+  const reports: ReadReport[] = [];
+  async function* chats(): AsyncGenerator<SourcedTokenDocument> {
+    for await (const { chat, source, position, report } of readChats(files, reports)) {
+      const { messages, tools } = chat;
+      if (!isIn(messages)) continue;
       let encoded: ReturnType<typeof encodeChat>;
       try {
-        encoded = encodeChat(tokenizer, chatFormat, messages);
+        encoded = encodeChat(tokenizer, chatFormat, messages, { tools });
       } catch (error) {
         // A model's own template may refuse a chat, such as one that does not alternate.
         report.skip(position, messageOf(error));
         continue;
       }
       report.numRead++;
-      yield { tokens: encoded.ids, lossMask: encoded.lossMask, source: path };
+      const { ids, lossMask, roles } = encoded;
+      yield { tokens: ids, lossMask, roles, source };
     }
   }
-}
-
-/** The messages of a record, or why it has none. */
-export function messagesOf(record: Record<string, unknown>): ChatMessage[] | string {
-  const { messages } = record;
-  if (!Array.isArray(messages) || messages.length === 0) return 'no list "messages"';
-  const checked: ChatMessage[] = [];
-  for (const [i, message] of messages.entries()) {
-    const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
-    const known = CHAT_ROLES.find((one) => one === role);
-    if (!known)
-      return `messages[${i}].role is ${JSON.stringify(role)}, expected one of ${CHAT_ROLES.join(', ')}`;
-    if (typeof content !== 'string') return `messages[${i}].content is not text`;
-    checked.push({ role: known, content });
+  try {
+    await writeTokenShards(folder, name, chats(), {
+      vocabSize: tokenizer.vocabSize,
+      ...(signal && { signal }),
+    });
+  } catch (error) {
+    throw (tellsSkips && error instanceof DataError && noChatError(reports, error)) || error;
   }
-  const hasAnswer = checked.some(({ role, content }) => role === 'assistant' && content.trim() !== '');
-  return hasAnswer ? checked : 'no message of the assistant to learn from';
+  if (!tellsSkips) return;
+  for (const message of skipNotes(reports)) onEvent({ type: 'note', level: 'warning', message });
 }
