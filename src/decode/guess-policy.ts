@@ -7,11 +7,11 @@
 const NUM_REMEMBERED = 7;
 /** Steps without guesses before the first one, for the time that they take. */
 const NUM_MEASURED = 3;
-/** While guessing pays, every so many rounds go without, to see what a step takes now. */
-const MEASURE_EVERY = 64;
+/** While guessing pays, two steps go without after so many rounds, to see what the second takes now. */
+const MEASURE_EVERY = 96;
 /** Steps without guesses between two tries, while guessing does not pay: doubled by each try that fails. */
 const FIRST_PAUSE = 8;
-const LONGEST_PAUSE = 128;
+const LONGEST_PAUSE = 256;
 /** Weight of the newest round in what rounds give and take, and of the newest of many guesses. */
 const ROUND_WEIGHT = 0.1;
 const GUESS_WEIGHT = 0.03;
@@ -98,7 +98,9 @@ export interface GuessedRound {
 /** For batches of about one size. */
 export class GuessPolicy {
   readonly #chances: GuessChances;
+  /** Steps after another step, and after guesses: then the caches of the processor hold other things. */
   readonly #stepMs = new Recent();
+  readonly #loneStepMs = new Recent();
   /** Time of the draft model for a guess of each row. */
   readonly #draftMs = new Recent();
   readonly #checkMs = new Map<number, Recent>();
@@ -109,6 +111,7 @@ export class GuessPolicy {
   /** Steps without guesses until the next round with some. */
   #wait = NUM_MEASURED;
   #numRounds = 0;
+  #isAfterStep = true;
 
   constructor(chances: GuessChances) {
     this.#chances = chances;
@@ -120,8 +123,9 @@ export class GuessPolicy {
       this.#wait--;
       return false;
     }
-    this.#numRounds++;
-    return !this.#pays || this.#numRounds % MEASURE_EVERY !== 0;
+    if (!this.#pays || ++this.#numRounds % MEASURE_EVERY !== 0) return true;
+    this.#wait = 1;
+    return false;
   }
 
   /**
@@ -130,9 +134,16 @@ export class GuessPolicy {
    */
   paysOneMore(chances: readonly number[]): boolean {
     const all = chances.reduce((total, chance) => total + chance, 0) / chances.length;
-    // A right guess saves what a token costs otherwise: a step, or its share of a round that gives more of them.
-    const tokenMs = this.#stepMs.median * Math.min(1, this.#steps / this.#tokens);
-    return all * this.#chances.mean * tokenMs > this.#draftMs.median + this.#slopeMs();
+    return all * this.#chances.mean * this.#tokenMs > this.#draftMs.median + this.#slopeMs();
+  }
+
+  /**
+   * Whether a checking run is better than a step, for up to `numGuesses` of each row of which so many are expected to be
+   * right. A try is always checked: it is made to see.
+   */
+  paysCheck(numGuesses: number, numExpected: number): boolean {
+    const stepMs = this.#loneStepMs.median || this.#stepMs.median;
+    return !this.#pays || numExpected * this.#tokenMs > this.#checkMsOf(numGuesses) - stepMs;
   }
 
   /** What a guess of each row takes of the draft model, once known. */
@@ -141,7 +152,8 @@ export class GuessPolicy {
   }
 
   toldStep(ms: number): void {
-    this.#stepMs.add(ms);
+    (this.#isAfterStep ? this.#stepMs : this.#loneStepMs).add(ms);
+    this.#isAfterStep = true;
   }
 
   toldRound({ numGuesses, draftMs, checkMs, numTokens }: GuessedRound): void {
@@ -149,7 +161,19 @@ export class GuessPolicy {
     const checks = this.#checkMs.get(numGuesses) ?? new Recent();
     this.#checkMs.set(numGuesses, checks);
     checks.add(checkMs);
-    const ms = numGuesses * this.#draftMs.median + checks.median;
+    this.#weigh(numTokens, numGuesses, checks.median);
+  }
+
+  /** Guesses that were not worth a check: a step follows, of which `toldStep` is told too. */
+  toldDropped(numGuesses: number, draftMs: number): void {
+    this.#draftMs.add(draftMs / numGuesses);
+    this.#weigh(1, numGuesses, this.#loneStepMs.median || this.#stepMs.median);
+  }
+
+  /** Takes a round into account, and whether guessing still pays. */
+  #weigh(numTokens: number, numGuesses: number, runMs: number): void {
+    this.#isAfterStep = false;
+    const ms = numGuesses * this.#draftMs.median + runMs;
     const steps = Math.min(LONGEST_ROUND, ms / this.#stepMs.median || FIRST_ROUND.steps);
     const weight = this.#pays ? ROUND_WEIGHT : TRY_WEIGHT;
     this.#tokens += weight * (numTokens - this.#tokens);
@@ -161,6 +185,21 @@ export class GuessPolicy {
       this.#wait = this.#pause;
       this.#pause = Math.min(LONGEST_PAUSE, 2 * this.#pause);
     }
+  }
+
+  /** What a right guess saves: a step, or its share of a round that gives more tokens. */
+  get #tokenMs(): number {
+    return this.#stepMs.median * Math.min(1, this.#steps / this.#tokens);
+  }
+
+  #checkMsOf(numGuesses: number): number {
+    const exact = this.#checkMs.get(numGuesses);
+    if (exact) return exact.median;
+    const [nearest] = [...this.#checkMs.keys()].sort(
+      (a, b) => Math.abs(a - numGuesses) - Math.abs(b - numGuesses),
+    );
+    const known = nearest === undefined ? this.#stepMs.median : this.#checkMs.get(nearest)!.median;
+    return known + (numGuesses - (nearest ?? 0)) * this.#slopeMs();
   }
 
   /** What one more guess a row adds to a checking run. */

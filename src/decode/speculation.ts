@@ -76,6 +76,8 @@ export class Speculation {
     const probabilities: number[][] = rows.map(() => []);
     /** That all guesses of a row are right. */
     const chances = rows.map(() => 1);
+    /** Of a row, right ones. */
+    let numExpected = 0;
     let start = performance.now();
     const lag = Math.max(...rows.map((row, slot) => row.tokens.length - this.cache.lengthOf(slot)));
     let { logits } = await this.#catchUp(rows, numSlots);
@@ -98,10 +100,17 @@ export class Speculation {
         chances[row]! *= this.#chances.of(probability);
         return token;
       });
+      numExpected += chances.reduce((total, chance) => total + chance, 0) / rows.length;
       if (ahead + 1 >= most || !policy.paysOneMore(chances)) break;
       ({ logits } = await this.#batch.step(rows.length, numSlots, (slot) => fed[slot]!));
     }
-    return { tokens, probabilities, draftMs: performance.now() - start };
+    const draftMs = performance.now() - start;
+    const numGuesses = Math.max(1, ...tokens.map((own) => own.length));
+    if (!policy.paysCheck(numGuesses, numExpected)) {
+      policy.toldDropped(numGuesses, draftMs);
+      return undefined;
+    }
+    return { tokens, probabilities, draftMs };
   }
 
   /** Told what a step without guesses took. */
