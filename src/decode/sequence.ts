@@ -4,6 +4,7 @@
  */
 
 interface Generating {
+  /** What it was given: so many tokens of evidence. What the sequence chooses are actions. */
   readonly prompt: Int32Array;
   /** At most so many tokens follow; with the prompt they fit the model's context. */
   readonly maxTokens: number;

@@ -132,7 +132,7 @@ export function argumentsOf(value: unknown): Record<string, unknown> | undefined
 /** Why a name cannot be a function's, or undefined if it can. It is written into JSON as it stands. */
 export function faultOfToolName(name: unknown): string | undefined {
   if (typeof name === 'string' && name !== '' && JSON.stringify(name) === `"${name}"`) return undefined;
-  return `${JSON.stringify(name)}; expected the name of a function, without quotes and control characters`;
+  return `${JSON.stringify(name) ?? 'missing'}; expected the name of a function, without quotes and control characters`;
 }
 
 /** Throws ConfigError for a definition that no chat format can write. */
