@@ -16,7 +16,7 @@ import {
   GROUP_HEADINGS,
   helpOf,
 } from './generate/generation-flags.ts';
-import { findModel } from './model-folder.ts';
+import { findAdapter, findModel } from './model-folder.ts';
 import { positiveInteger } from './option-values.ts';
 
 export type { GenerationFlags };
@@ -61,6 +61,7 @@ export interface ModelFlags extends DeviceFlags {
   model: string;
   quantize?: 8 | 4;
   draft?: string;
+  adapter?: string;
   determinism?: 'strict' | 'fast';
 }
 
@@ -71,6 +72,7 @@ export function addModelOptions(command: Command): Command {
       "a model's folder, a run's folder or name, a .gguf file, or http(s)://host/v1#name",
     )
     .option('--quantize <bits>', 'hold the weights in 8 or 4 bits', oneOf(8, 4))
+    .option('--adapter <folder>', 'a low-rank adapter of the model, or the folder of its training')
     .option(
       '--draft <model>',
       'a smaller model of the same vocabulary that guesses ahead; same answers, sooner',
@@ -96,7 +98,7 @@ export async function openModel(
   flags: ModelFlags,
   { requireTokenizer }: { readonly requireTokenizer: boolean },
 ): Promise<LanguageModel> {
-  const { model, draft, quantize, determinism, ...device } = flags;
+  const { model, draft, adapter, quantize, determinism, ...device } = flags;
   const folder = await modelFolder(model);
   if (folder === undefined) return openOther(flags);
   const draftFolder = draft === undefined ? undefined : await findModel(draft);
@@ -106,6 +108,7 @@ export async function openModel(
     requireTokenizer,
     ...(quantize !== undefined && { quantize }),
     ...(draftFolder !== undefined && { draft: draftFolder }),
+    ...(adapter !== undefined && { adapter: findAdapter(adapter) }),
     ...(determinism !== undefined && { determinism }),
   };
   return loadLanguageModel(folder, options);
@@ -113,7 +116,7 @@ export async function openModel(
 
 async function openOther({ model, threads, ...flags }: ModelFlags): Promise<LanguageModel> {
   const isGguf = !OTHER_MODEL.endpoint.test(model);
-  const idle = (['quantize', 'draft', 'determinism', 'device'] as const).find(
+  const idle = (['quantize', 'draft', 'adapter', 'determinism', 'device'] as const).find(
     (name) => flags[name] !== undefined,
   );
   if (idle !== undefined || (!isGguf && threads !== undefined)) {

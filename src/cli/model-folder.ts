@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { DataError } from '../core/errors.ts';
 import { nearestName } from '../core/nearest-name.ts';
+import { ADAPTER_CONFIG_NAME } from '../model/adapter/adapter-config.ts';
 
 const isModel = (folder: string) => existsSync(join(folder, 'config.json'));
 
@@ -31,6 +32,18 @@ export async function findModel(name: string, currentFolder = process.cwd()): Pr
       ? `Runs here: ${runs.join(', ')}.`
       : 'Train one with "plinth run atlas".';
   throw new DataError(`There is no model in ${given}: it holds no config.json. ${hint}`);
+}
+
+/** The folder with adapter_config.json: the one named, or the `adapter` in a training's. Throws DataError. */
+export function findAdapter(name: string): string {
+  const given = resolve(name);
+  const found = [given, join(given, 'adapter')].find((folder) =>
+    existsSync(join(folder, ADAPTER_CONFIG_NAME)),
+  );
+  if (found) return found;
+  throw new DataError(
+    `There is no adapter in ${given}: it holds no ${ADAPTER_CONFIG_NAME}. Trainings with --lora-rank leave one in the folder of their --out.`,
+  );
 }
 
 /**

@@ -10,6 +10,8 @@ export interface LoadLanguageModelOptions extends ReadModelOptions {
   readonly device?: Device;
   /** Folder of a small model with the same vocabulary that guesses ahead; answers stay the same. */
   readonly draft?: string;
+  /** Folder of a low-rank adapter of this model (PEFT's layout), merged into its weights. */
+  readonly adapter?: string;
   /** Tokens that the draft model guesses ahead at most. */
   readonly draftTokens?: number;
 }
@@ -22,10 +24,11 @@ export async function loadLanguageModel(
   dir: string,
   options: LoadLanguageModelOptions = {},
 ): Promise<OnnxLanguageModel> {
-  const { device = cpuDevice(), draft, draftTokens, ...more } = options;
+  const { device = cpuDevice(), draft, draftTokens, adapter, ...more } = options;
   return readLanguageModel(await openFolder(dir), {
     ...more,
     device,
+    ...(adapter !== undefined && { adapter: await openFolder(adapter) }),
     ...(draft !== undefined && { draft: { files: await openFolder(draft), maxTokens: draftTokens } }),
   });
 }

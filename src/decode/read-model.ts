@@ -2,8 +2,9 @@
  * A model's files to a model that answers, wherever the files are: what loading from a folder and fetching over HTTP
  * have in common. Browser-safe.
  */
+import { mergeAdapter, readAdapter } from '../model/adapter/read-adapter.ts';
 import { type CheckpointFiles, CONFIG_NAME, readJsonObject } from '../model/checkpoint-files.ts';
-import { quantizeWeights } from '../model/quantize/quantize-weights.ts';
+import { dequantizeWeights, quantizeWeights } from '../model/quantize/quantize-weights.ts';
 import type { MixedWeights } from '../model/quantized.ts';
 import { readCheckpoint, stopTokenIds } from '../model/read-checkpoint.ts';
 import type { Device } from '../runtime/device.ts';
@@ -28,6 +29,12 @@ export interface ReadModelOptions
   readonly requireTokenizer?: boolean;
 }
 
+export interface ReadModelFiles {
+  readonly draft?: DraftFiles | undefined;
+  /** A low-rank adapter of the model, merged into its weights (quantised ones are widened first). */
+  readonly adapter?: CheckpointFiles | undefined;
+}
+
 export interface DraftFiles {
   readonly files: CheckpointFiles;
   readonly maxTokens?: number | undefined;
@@ -40,16 +47,21 @@ export interface DraftFiles {
  */
 export async function readLanguageModel(
   files: CheckpointFiles,
-  options: ReadModelOptions & { readonly device: Device; readonly draft?: DraftFiles | undefined },
+  options: ReadModelOptions & ReadModelFiles & { readonly device: Device },
 ): Promise<OnnxLanguageModel> {
-  const { quantize, requireTokenizer = false, draft, ...more } = options;
-  const loaded = await readTokenizer((name) => files.readText(name, MAX_TOKENIZER_FILE_BYTES));
+  const { quantize, requireTokenizer = false, draft, adapter, ...more } = options;
+  // A chat format that came with the adapter's training goes before the model's.
+  const loaded = await readTokenizer(
+    async (name) =>
+      (await adapter?.readText(name, MAX_TOKENIZER_FILE_BYTES)) ??
+      (await files.readText(name, MAX_TOKENIZER_FILE_BYTES)),
+  );
   if (loaded === undefined && requireTokenizer) {
     // Where not even a config is, the place is wrong, not the tokenizer.
     if ((await readJsonObject(files, CONFIG_NAME)) === undefined) throw files.missing([CONFIG_NAME]);
     throw noTokenizer(files.place);
   }
-  const { config, weights, rawGenerationConfig } = await readWeights(files, quantize);
+  const { config, weights, rawGenerationConfig } = await readWeights(files, quantize, adapter);
   return createLanguageModel({
     config,
     weights,
@@ -65,8 +77,15 @@ export async function readLanguageModel(
 
 const maxTokensOf = ({ maxTokens }: DraftFiles) => (maxTokens === undefined ? {} : { maxTokens });
 
-async function readWeights(files: CheckpointFiles, quantize: QuantizedBits | undefined) {
-  const { config, weights, rawGenerationConfig } = await readCheckpoint(files, { quantized: 'keep' });
+async function readWeights(
+  files: CheckpointFiles,
+  quantize: QuantizedBits | undefined,
+  adapter?: CheckpointFiles,
+) {
+  const { rawGenerationConfig, ...base } = await readCheckpoint(files, { quantized: 'keep' });
+  const { config, weights } = adapter
+    ? mergeAdapter(base.config, dequantizeWeights(base.weights), await readAdapter(adapter))
+    : base;
   const mixed: MixedWeights =
     quantize === undefined ? weights : quantizeWeights(config, weights, { bits: quantize }).weights;
   return { config, weights: mixed, rawGenerationConfig };
