@@ -78,9 +78,12 @@ async function measure() {
       for (const list of seconds) list.push(0);
       const before = models.map((model) => model.use.numSteps);
       numTokens = 0;
-      for (const prompt of prompts) {
+      for (const [text, prompt] of prompts.entries()) {
         const answers: string[] = [];
-        for (const [i, model] of models.entries()) {
+        // In another order each time: what ran before leaves its traces in the processor's caches.
+        for (let turn = 0; turn < models.length; turn++) {
+          const i = (turn + text) % models.length;
+          const model = models[i]!;
           const start = performance.now();
           const { tokens } = await model.generate(prompt, { maxTokens: MAX_TOKENS, temperature, seed: 7 });
           seconds[i]![round]! += (performance.now() - start) / 1000;
