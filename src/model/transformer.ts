@@ -14,6 +14,7 @@ import {
   constant,
   type Dim,
   equal,
+  isConstant,
   linear,
   matmul,
   mul,
@@ -30,6 +31,7 @@ import {
   silu,
   slice,
   softmax,
+  split,
   sub,
   Tensor,
   take,
@@ -154,6 +156,29 @@ function project(x: Tensor, weight: ModelParameter, bias?: Tensor): Tensor {
   return bias ? add(y, bias) : y;
 }
 
+/** Constants of one kind, each below the one before: what one product does takes less than what several do. */
+function joined(parts: readonly (ModelParameter | undefined)[]): ModelParameter | undefined {
+  const isFixed = (one: ModelParameter | undefined) => one instanceof Tensor && isConstant(one);
+  if (parts.every(isFixed)) return concat(parts as Tensor[], 0);
+  const blocks = parts.filter((one) => one && 'bits' in one && isConstant(one.data)) as QuantizedMatrix[];
+  const [first] = blocks;
+  const isLike = ({ bits, blockSize }: QuantizedMatrix) =>
+    bits === first!.bits && blockSize === first!.blockSize;
+  if (!first || blocks.length < parts.length || !blocks.every(isLike)) return undefined;
+  return {
+    ...first,
+    shape: [blocks.reduce((rows, { shape }) => rows + shape[0], 0), first.shape[1]],
+    data: concat(
+      blocks.map(({ data }) => data),
+      0,
+    ),
+    scales: concat(
+      blocks.map(({ scales }) => scales),
+      0,
+    ),
+  };
+}
+
 function embed(weight: ModelParameter, ids: Tensor): Tensor {
   if (weight instanceof Tensor) return take(weight, ids);
   if ('matrix' in weight) throw new PlinthError('graph', 'The embedding is a look-up and takes no adapter.');
@@ -254,6 +279,8 @@ interface LayerParameters {
   optional(name: string): Tensor | undefined;
 }
 
+const PROJECTIONS = ['q_proj', 'k_proj', 'v_proj'];
+
 interface AttentionContext {
   batch: Dim;
   length: Dim;
@@ -274,29 +301,32 @@ function attention(
   const G = H / K;
   // With one new position the heads are rows already: no values move.
   const single = length === 1;
-  const heads = (name: string, count: number) => {
-    const rows = project(xND, scope(`self_attn.${name}.weight`), optional(`self_attn.${name}.bias`));
-    return reshape(rows, single ? [batch, count, 1, C] : [batch, length, count, C]);
-  };
+  const toHeads = (rowsND: Tensor, count: number) =>
+    single
+      ? reshape(rowsND, [batch, count, 1, C])
+      : transpose(reshape(rowsND, [batch, length, count, C]), [0, 2, 1, 3]);
+  const weights = PROJECTIONS.map((name) => scope(`self_attn.${name}.weight`));
+  const biases = PROJECTIONS.map((name) => optional(`self_attn.${name}.bias`));
+  const counts = [H, K, K];
+  const joint = joined(weights);
+  const jointBias = joined(biases) as Tensor | undefined;
+  const [queries, keys, valueBKTC] = (
+    joint && (jointBias || !biases.some((one) => one))
+      ? split(toHeads(project(xND, joint, jointBias), H + 2 * K), counts, 1)
+      : counts.map((count, i) => toHeads(project(xND, weights[i]!, biases[i]), count))
+  ) as [Tensor, Tensor, Tensor];
   const normed = (x: Tensor, name: string) => {
     const weight = optional(`self_attn.${name}.weight`);
     return weight ? rmsNorm(x, weight, config.rmsNormEps) : x;
   };
-  const toHeads = (x: Tensor) => (single ? x : transpose(x, [0, 2, 1, 3]));
   const turnedBHTC = rotary(
-    toHeads(normed(heads('q_proj', H), 'q_norm')),
+    normed(queries, 'q_norm'),
     inputs.positionsBT,
     (queryTables ?? keyTables).cosine,
     (queryTables ?? keyTables).sine,
   );
   const queryBHTC = queryTables ? turnedBHTC : mul(turnedBHTC, scalar(1 / Math.sqrt(C)));
-  const keyBKTC = rotary(
-    toHeads(normed(heads('k_proj', K), 'k_norm')),
-    inputs.positionsBT,
-    keyTables.cosine,
-    keyTables.sine,
-  );
-  const valueBKTC = toHeads(heads('v_proj', K));
+  const keyBKTC = rotary(normed(keys, 'k_norm'), inputs.positionsBT, keyTables.cosine, keyTables.sine);
   const shape = { batch, length, K, G, C };
   const own = extend({ keyBKTC, valueBKTC });
   const attendedBHTC =

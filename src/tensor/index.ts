@@ -11,7 +11,7 @@ export * from './operators/normalize.ts';
 export * from './operators/quantized.ts';
 export * from './operators/reduce.ts';
 export * from './operators/shape.ts';
-export { constant, dataOf, full, input, scalar } from './operators/source.ts';
+export { constant, dataOf, full, input, isConstant, scalar } from './operators/source.ts';
 export * from './operators/unary.ts';
 export { type CompileOptions, compile, lowerProgram, matmulFlops, type Program } from './program.ts';
 export { remat } from './remat.ts';

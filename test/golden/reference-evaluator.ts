@@ -253,6 +253,17 @@ export const referenceRules: Readonly<Record<string, Rule>> = {
       return at(inputs[i]!, replaced(place, axis, position));
     });
   },
+  split: ([x], node) => {
+    const axis = attribute<number>(node, 'axis');
+    let start = 0;
+    return node.outputs.map((output) => {
+      const from = start;
+      start += output.shape[axis] as number;
+      return build(outShape({ ...node, outputs: [output] }), (place) =>
+        at(x!, replaced(place, axis, place[axis]! + from)),
+      );
+    });
+  },
   sum: reduction(0, (total, value) => total + value),
   max: reduction(Number.NEGATIVE_INFINITY, Math.max),
   min: reduction(Number.POSITIVE_INFINITY, Math.min),

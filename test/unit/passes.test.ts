@@ -62,8 +62,8 @@ describe('fusing', () => {
     expect(operatorsAfter(t.add(t.scatterAdd(t.full([4, 6], 1), ids, y), x))).toEqual(['scatterAdd', 'add']);
   });
 
-  it('joins the gradients of the pieces of a split', () => {
-    const pieces = t.split(x, [1, 2, 3], 1);
+  it('joins the gradients of neighbouring pieces', () => {
+    const pieces = [t.slice(x, 1, 0, 1), t.slice(x, 1, 1, 3), t.slice(x, 1, 3, 6)];
     const loss = pieces.map((piece, i) => t.sum(t.mul(t.sin(piece), t.scalar(i + 2)))).reduce(t.add);
     const after = operatorsAfter(t.grad(loss, [x])[0]!);
     expect(after.filter((name) => ['concat', 'pad', 'add'].includes(name))).toEqual(['concat']);
@@ -90,6 +90,13 @@ describe('simplifying', () => {
     expect(operatorsAfter(t.mul(x, t.sqrt(t.mul(two, two))))).toEqual(['mul']);
     const factor = root!.node.inputs.find((one) => one.node.operator.name === 'constant');
     expect(factor!.node.attributes.data).toEqual(Float32Array.of(2));
+  });
+
+  it('stores matrices that are joined as one', () => {
+    const half = (value: number) => t.full([2, 3], value);
+    const [root] = optimize([t.concat([half(1), half(2)], 0)]);
+    expect(root!.node.attributes.data).toEqual(Float32Array.of(1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2));
+    expect(operatorsAfter(t.concat([half(1), half(2)], 1))).toContain('concat');
   });
 
   it('drops what changes nothing', () => {

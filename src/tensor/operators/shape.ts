@@ -1,5 +1,6 @@
 /** Moving values without computing: reshape, transpose, broadcast, slice, concat, pad, flip, split. */
 import {
+  apply,
   applyOne,
   type ConstantValue,
   defineOperator,
@@ -7,8 +8,9 @@ import {
   resolveAxis,
   shapeError,
 } from '../operator.ts';
-import { type Dim, type Shape, sameShape, staticShape, type Tensor } from '../tensor.ts';
+import { type Dim, type Shape, sameShape, staticShape, type Tensor, type TensorData } from '../tensor.ts';
 import { sumTo } from './binary.ts';
+import { full } from './source.ts';
 
 const int64 = (context: Lowering, values: readonly number[]) =>
   context.constant(BigInt64Array.from(values, BigInt), [values.length], 'int64');
@@ -190,6 +192,44 @@ const concatOperator = defineOperator({
       return needed[i] ? slice(g!, axis, start - length, start) : undefined;
     });
   },
+  // Along the first axis values follow each other: matrices of weights become one.
+  evaluate: (inputs, node) =>
+    node.attributes.axis === 0 ? joined(inputs.map(({ data }) => data)) : undefined,
+});
+
+function joined(parts: readonly TensorData[]): TensorData {
+  const length = parts.reduce((total, part) => total + part.length, 0);
+  const Data = parts[0]!.constructor as new (length: number) => TensorData;
+  const data = new Data(length);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part as never, at);
+    at += part.length;
+  }
+  return data;
+}
+
+interface SplitAttributes {
+  readonly axis: number;
+  readonly sizes: readonly number[];
+}
+
+const splitOperator = defineOperator({
+  name: 'split',
+  infer: ([x], attributes) => {
+    const { axis, sizes } = attributes as unknown as SplitAttributes;
+    return sizes.map((size) => ({ shape: x!.shape.with(axis, size), dtype: x!.dtype }));
+  },
+  lower: (context, node, [x]) => {
+    const { axis, sizes } = node.attributes as unknown as SplitAttributes;
+    return context.emit('Split', [x!, int64(context, sizes)], { axis }, { numOutputs: sizes.length });
+  },
+  gradient: (node, cotangents) => {
+    const parts = node.outputs.map(
+      ({ shape, dtype }, i) => cotangents[i] ?? full(staticShape(shape, "split's gradient"), 0, dtype),
+    );
+    return [concat(parts, node.attributes.axis as number)];
+  },
 });
 
 /** Same values in another shape of the same size. One size may be -1: it is worked out. */
@@ -302,11 +342,8 @@ export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor
       `sizes [${sizes.join(', ')}] add up to ${total}, axis ${axis} of [${x.shape.join(', ')}] has ${x.shape[resolved]}.`,
     );
   }
-  let start = 0;
-  return sizes.map((size) => {
-    start += size;
-    return slice(x, resolved, start - size, start);
-  });
+  if (sizes.length === 1) return [x];
+  return apply(splitOperator, [x], { axis: resolved, sizes });
 }
 
 /** New axis of size n from equal shapes. */

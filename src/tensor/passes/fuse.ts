@@ -3,7 +3,7 @@
  * - a product with a transposed operand reads it in place;
  * - x * rsqrt(mean(x^2) + eps) * w, written out by hand, becomes `rmsNorm`;
  * - a sum with rows scattered into zeros scatters into the other summand;
- * - a sum of neighbouring pieces, each padded with zeros (the gradient of a split), joins the pieces.
+ * - a sum of neighbouring pieces, each padded with zeros (the gradient of cuts), joins the pieces.
  */
 
 import { scatterAdd } from '../operators/gather.ts';
