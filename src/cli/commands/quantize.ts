@@ -6,6 +6,7 @@ import { ConfigError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import type { QuantizationDifference } from '../../evaluate/quantization-difference.ts';
 import type { KeptMatrix, WeightError } from '../../model/quantize/quantize-weights.ts';
+import { generationDefaults, TOKENIZER_FILES } from '../derived-model.ts';
 import { addDeviceOptions, type DeviceFlags, openDevice } from '../generation-options.ts';
 import { findModel, shownPath } from '../model-folder.ts';
 import { collect, positiveInteger, quantity } from '../option-values.ts';
@@ -47,17 +48,6 @@ const MEASURING_FLAGS = [
   ['device', '--device'],
   ['threads', '--threads'],
 ] as const;
-/** What belongs to the tokenizer, and is copied as it stands. */
-const TOKENIZER_FILES: readonly string[] = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'vocab.json',
-  'merges.txt',
-];
-
 const HELP = `
 The projections of every layer are quantised in blocks that share a scale; norms, biases, the embedding and the
 output matrix stay floats (--dtype), because the folder's format (compressed-tensors, as transformers and vLLM read
@@ -210,12 +200,6 @@ async function evaluate(
     return { tokens, bytes: targetBytes(tokenizer, targets, new Uint8Array(targets.length).fill(1)) };
   });
   return measureQuantization({ ...models, documents, device: await openDevice(flags), signal });
-}
-
-/** The sampling defaults of generation_config.json that a checkpoint's writer knows. */
-function generationDefaults(raw: Record<string, unknown> | null) {
-  const defaults = { temperature: raw?.temperature, topP: raw?.top_p, topK: raw?.top_k };
-  return Object.fromEntries(Object.entries(defaults).filter(([, value]) => typeof value === 'number'));
 }
 
 async function weightFileBytes(folder: string): Promise<number> {
