@@ -78,6 +78,23 @@ describe('forms of records', () => {
   });
 });
 
+test('tools and calls in the form of OpenAI are kept, in every form of record', () => {
+  const call = { id: 'c1', type: 'function', function: { name: 'sum', arguments: '{"a":1,"b":2}' } };
+  const calling = { role: 'assistant', content: null, tool_calls: [call] };
+  const tools = [{ type: 'function', function: { name: 'sum' } }];
+  const pair = pairsIn(read({ prompt: '1+2?', chosen: [calling], rejected: 'Four.', tools }))[0]!;
+  expect(pair.tools).toEqual(tools);
+  const toolCalls = [{ id: 'c1', name: 'sum', arguments: { a: 1, b: 2 } }];
+  expect(pair.chosen).toEqual([{ role: 'assistant', content: '', toolCalls }]);
+  for (const record of [
+    { prompt: '1+2?', completions: [[calling], 'Four.'], tools },
+    { prompt: '1+2?', completion: 'Three.', label: true, tools },
+  ]) {
+    const all = [...pairsIn(read(record)), ...labelsIn(read(record))];
+    expect(all.map((one) => one.tools)).toEqual(all.map(() => tools));
+  }
+});
+
 describe('conversions', () => {
   const texts = ([one]: readonly ChatMessage[]) => one!.content;
 
@@ -126,6 +143,7 @@ describe('what is refused', () => {
     ['chosen[0].role is "robot"', { prompt: 'x', chosen: [{ role: 'robot', content: 'a' }], rejected: 'b' }],
     ['chosen[0].content is not text', { prompt: 'x', chosen: [{ role: 'assistant' }], rejected: 'b' }],
     ['prompt[0].role is missing', { prompt: [null], chosen: 'a', rejected: 'b' }],
+    ['"tools" is not a list', { prompt: 'x', chosen: 'a', rejected: 'b', tools: 'sum' }],
   ])('%s', (reason, record) => {
     expect(preferenceOf(record)).toEqual(expect.stringContaining(reason));
   });

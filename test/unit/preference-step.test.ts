@@ -2,14 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import { PreferenceBatches, referenceLogprobs } from '../../src/align/preference/preference-batches.ts';
 import type { PreferenceItem } from '../../src/align/preference/preference-items.ts';
+import { preferenceSettings } from '../../src/align/preference/preference-loss.ts';
+import { preferenceObjective } from '../../src/align/preference/preference-objective.ts';
 import {
   PREFERENCE_LOSS_NAMES,
   type PreferenceLossName,
   type PreferenceSettings,
   type PreferenceValues,
-  preferenceSettings,
-} from '../../src/align/preference/preference-loss.ts';
-import { preferenceObjective } from '../../src/align/preference/preference-objective.ts';
+} from '../../src/align/preference/preference-settings.ts';
 import { SequenceScorer } from '../../src/align/sequence-logprobs.ts';
 import { answeredRow, type SequenceRow } from '../../src/align/sequence-row.ts';
 import { parameterSpecs, type TransformerConfig } from '../../src/model/config.ts';

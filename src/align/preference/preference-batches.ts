@@ -76,12 +76,15 @@ export class PreferenceBatches {
     return this.#batchOf(Array.from({ length: batchSize }, (_, i) => this.#itemAt(step * batchSize + i)));
   }
 
-  /** Every item once, in the given order; the last batch may hold fewer. For validation. */
-  *inOrder(): Generator<PreferenceBatch> {
+  /** `count` items or all, each once, spread over the data; the last batch may hold fewer. For validation. */
+  *inOrder(count = this.numItems): Generator<PreferenceBatch> {
     const { batchSize } = this.#options;
-    for (let start = 0; start < this.numItems; start += batchSize) {
-      const end = Math.min(this.numItems, start + batchSize);
-      yield this.#batchOf(Array.from({ length: end - start }, (_, i) => start + i));
+    const total = Math.min(count, this.numItems);
+    for (let start = 0; start < total; start += batchSize) {
+      const size = Math.min(batchSize, total - start);
+      yield this.#batchOf(
+        Array.from({ length: size }, (_, i) => Math.floor(((start + i) * this.numItems) / total)),
+      );
     }
   }
 

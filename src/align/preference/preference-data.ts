@@ -93,6 +93,11 @@ export function labelsIn(record: PreferenceRecord): LabelledAnswer[] {
   });
 }
 
+/** Equal prompts, equal texts. */
+export function preferenceKey({ messages, tools }: Prompt): string {
+  return JSON.stringify([messages, tools]);
+}
+
 function promptIn({ messages, tools }: Prompt): Prompt {
   return { messages, ...(tools && { tools }) };
 }

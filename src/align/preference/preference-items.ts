@@ -13,6 +13,7 @@ import {
   type PreferencePair,
   type PreferenceRecord,
   pairsIn,
+  preferenceKey,
 } from './preference-data.ts';
 import type { PreferenceLoss } from './preference-loss.ts';
 import { type AnswerEncoding, answerRow, pairRows } from './preference-rows.ts';
@@ -70,10 +71,11 @@ export function pairItems(pairs: readonly PreferencePair[], encoding: AnswerEnco
 export function labelItems(labels: readonly LabelledAnswer[], options: ItemOptions): PreferenceItems {
   const report = new ReadReport('labelled answers');
   const answers: EncodedLabel[] = [];
-  for (const [i, { messages, answer, isGood }] of labels.entries()) {
-    const row = answerRow(messages, answer, options);
+  for (const [i, label] of labels.entries()) {
+    const { messages, tools, answer, isGood } = label;
+    const row = answerRow(messages, answer, options, tools);
     if (typeof row === 'string') report.skip(`answer ${i + 1}`, row);
-    else answers.push({ row, isGood, prompt: JSON.stringify(messages) });
+    else answers.push({ row, isGood, prompt: preferenceKey(label) });
   }
   report.numRead = answers.length;
   if (someOf(answers, report).length < 2) {

@@ -5,6 +5,12 @@
 import { ConfigError } from '../../core/errors.ts';
 import { add, div, maximum, scalar, scale, sub, type Tensor } from '../../tensor/index.ts';
 import { dpoLoss, hingeLoss, ipoLoss, klOfMismatched, ktoLoss, orpoLoss, simpoLoss } from './losses.ts';
+import {
+  PREFERENCE_LOSS_NAMES,
+  type PreferenceLossName,
+  type PreferenceSettings,
+  type PreferenceValues,
+} from './preference-settings.ts';
 
 /** B answers' log-probabilities. */
 export interface ScoredAnswers {
@@ -25,34 +31,6 @@ export interface LossTerms {
   readonly againstB: Tensor;
   /** An estimate of the divergence from the reference in nats, one for each item or one for all. */
   readonly kl?: Tensor;
-}
-
-export const PREFERENCE_LOSS_NAMES = ['dpo', 'ipo', 'kto', 'orpo', 'simpo', 'hinge'] as const;
-export type PreferenceLossName = (typeof PREFERENCE_LOSS_NAMES)[number];
-
-export interface PreferenceValues {
-  /** How strongly the model is held to its reference; of SimPO the scale of the reward. */
-  readonly beta: number;
-  /** ORPO: weight of the odds ratio beside the likelihood. */
-  readonly lambda: number;
-  /** SimPO: how far apart the two rewards should be. */
-  readonly gamma: number;
-  /** Share of pairs that are taken to be the wrong way round. */
-  readonly labelSmoothing: number;
-  /** IPO: log-ratios are averaged over the answer's tokens, not summed. */
-  readonly perToken: boolean;
-  /** KTO: weight of good answers, and of bad ones. */
-  readonly desirableWeight: number;
-  readonly undesirableWeight: number;
-  /** Weight of the chosen or good answers' mean negative log-likelihood beside the loss (Pang et al. 2024, RPO). */
-  readonly sftWeight: number;
-}
-export type PreferenceValueName = keyof PreferenceValues;
-
-export interface PreferenceSettings {
-  readonly loss: PreferenceLossName;
-  /** The loss's own settings and no others. */
-  readonly values: Readonly<Partial<PreferenceValues>>;
 }
 
 export interface PreferenceLoss {

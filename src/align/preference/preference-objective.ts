@@ -33,14 +33,8 @@ import type { Objective } from '../../train/objective.ts';
 import { type TokenInputs, tokenFeeds, tokenInputs } from '../../train/token-inputs.ts';
 import { rowTokenShape, sequenceForward } from '../sequence-logprobs.ts';
 import type { RowShape } from '../sequence-row.ts';
-import {
-  type LossTerms,
-  meanLogprob,
-  PREFERENCE_LOSSES,
-  type PreferenceSettings,
-  type PreferenceValues,
-  type ScoredAnswers,
-} from './preference-loss.ts';
+import { type LossTerms, meanLogprob, PREFERENCE_LOSSES, type ScoredAnswers } from './preference-loss.ts';
+import type { PreferenceSettings, PreferenceValues } from './preference-settings.ts';
 
 export interface PreferenceBatch {
   /** 2 B rows. */

@@ -3,6 +3,7 @@
  * every answer to it; actions are what the assistant wrote after them, with the token that ends its turn.
  */
 import { messageOf } from '../../core/errors.ts';
+import type { ToolDefinition } from '../../tokenizer/chat-tools.ts';
 import { type ChatFormat, type ChatMessage, encodeChat, type Tokenizer } from '../../tokenizer/index.ts';
 import type { SequenceRow } from '../sequence-row.ts';
 import type { Answer, PreferencePair } from './preference-data.ts';
@@ -19,17 +20,22 @@ export interface AnswerEncoding {
   readonly length: number;
 }
 
-/** The row of an answer, or why there is none: too long, or refused by the chat format. */
+/**
+ * The row of an answer, or why there is none: too long, or refused by the chat format.
+ *
+ * @param tools functions that the assistant may call.
+ */
 export function answerRow(
   messages: readonly ChatMessage[],
   answer: Answer,
   { tokenizer, chatFormat, length }: AnswerEncoding,
+  tools?: readonly ToolDefinition[],
 ): SequenceRow | string {
   let prompt: readonly number[];
   let whole: ReturnType<typeof encodeChat>;
   try {
-    prompt = encodeChat(tokenizer, chatFormat, messages, { addGenerationPrompt: true }).ids;
-    whole = encodeChat(tokenizer, chatFormat, [...messages, ...answer]);
+    prompt = encodeChat(tokenizer, chatFormat, messages, { tools, addGenerationPrompt: true }).ids;
+    whole = encodeChat(tokenizer, chatFormat, [...messages, ...answer], { tools });
   } catch (error) {
     // A model's own template may refuse a chat, such as one that does not alternate.
     return messageOf(error);
@@ -47,8 +53,8 @@ export function answerRow(
 
 /** The rows of a pair, or why there are none. */
 export function pairRows(pair: PreferencePair, encoding: AnswerEncoding): PairRows | string {
-  const chosen = answerRow(pair.messages, pair.chosen, encoding);
+  const chosen = answerRow(pair.messages, pair.chosen, encoding, pair.tools);
   if (typeof chosen === 'string') return chosen;
-  const rejected = answerRow(pair.messages, pair.rejected, encoding);
+  const rejected = answerRow(pair.messages, pair.rejected, encoding, pair.tools);
   return typeof rejected === 'string' ? rejected : { chosen, rejected };
 }

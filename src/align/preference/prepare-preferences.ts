@@ -12,8 +12,9 @@ import { SequenceScorer } from '../sequence-logprobs.ts';
 import { PreferenceBatches, referenceLogprobs } from './preference-batches.ts';
 import type { PreferenceRecord } from './preference-data.ts';
 import { type PreferenceItem, preferenceItems } from './preference-items.ts';
-import { PREFERENCE_LOSSES, type PreferenceSettings } from './preference-loss.ts';
+import { PREFERENCE_LOSSES } from './preference-loss.ts';
 import { type PreferenceBatch, preferenceObjective } from './preference-objective.ts';
+import type { PreferenceSettings } from './preference-settings.ts';
 
 /** The model that is trained, as it is before; it is the reference too. */
 export interface PreferenceModel {
