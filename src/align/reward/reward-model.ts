@@ -98,15 +98,20 @@ export class RewardModel implements RewardFunction {
       readonly answer: readonly ChatMessage[];
     }[],
   ): Promise<number[]> {
-    const { tokenizer, chatFormat } = this.#parts;
-    // A row of the encoding has one token more than its length; here all of its tokens are read.
-    const encoding = { tokenizer, chatFormat, length: this.maxLength - 1 };
     const rows = answers.map(({ messages, answer }, i) => {
-      const row = answerRow(messages, answer, encoding);
+      const row = this.rowOf(messages, answer);
       if (typeof row === 'string') throw new DataError(`Answer ${i + 1} cannot be scored: ${row}.`);
-      return row.tokens;
+      return row;
     });
     return this.scoreRows(rows);
+  }
+
+  /** The tokens of a prompt with its answer, or why they cannot be scored. */
+  rowOf(messages: readonly ChatMessage[], answer: readonly ChatMessage[]): ArrayLike<number> | string {
+    const { tokenizer, chatFormat } = this.#parts;
+    // A row of the encoding has one token more than its length; here all of its tokens are read.
+    const row = answerRow(messages, answer, { tokenizer, chatFormat, length: this.maxLength - 1 });
+    return typeof row === 'string' ? row : row.tokens;
   }
 
   /** The reward of each text of tokens, read at its last one. Rejects with DataError for texts that are too long. */
