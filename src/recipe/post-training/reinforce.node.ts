@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import type { RewardFunction } from '../../align/reward-function.ts';
 import {
   CollapseError,
+  type CollapseLimits,
   collapseOf,
   type IterationFigures,
   signsOfCollapse,
@@ -57,6 +58,9 @@ export interface ReinforceOptions {
   /** Chats that every update also learns (PPO-ptx), and what their loss counts. */
   readonly mixture?: ChatMixture;
   readonly lowRank?: LowRankOptions | undefined;
+  readonly limits?: CollapseLimits;
+  /** Seconds between checkpoints, which are made after iterations only. */
+  readonly checkpointSeconds?: number;
   readonly fresh?: boolean;
   readonly onEvent?: EventSink;
   readonly signal?: AbortSignal;
@@ -144,11 +148,11 @@ export async function reinforce(options: ReinforceOptions): Promise<Reinforcemen
         })),
       history: async () => iterationsIn(await metrics.read(), settings.epochs * settings.minibatches),
       onIteration: async (iteration) => {
-        if (iteration.number === 0 && prompts.validation.length > 0) {
+        if (iteration.number === 0 && prompts.validation.length > 0 && !(await isBaseKnown(metrics))) {
           await tell({ type: 'validation', stage: 'rl', step: 0, ...(await validate(iteration.policy)) });
         }
         if (iteration.number % Math.ceil(steps / NUM_SAMPLES) === 0) await tell(sampleOf(iteration));
-        const collapse = collapseOf(iteration.history);
+        const collapse = collapseOf(iteration.history, options.limits);
         if (collapse) {
           throw new CollapseError(
             collapse,
@@ -156,11 +160,15 @@ export async function reinforce(options: ReinforceOptions): Promise<Reinforcemen
             (await exists(lastGood)) ? lastGood : undefined,
           );
         }
-        if (iteration.number % GOOD_EVERY === 0 && signsOfCollapse(iteration.history).length === 0) {
+        if (
+          iteration.number % GOOD_EVERY === 0 &&
+          signsOfCollapse(iteration.history, options.limits).length === 0
+        ) {
           const { policy: weights } = iteration;
           await saveCheckpoint(lastGood, { config, weights, files: model.files, overwrite: true });
         }
       },
+      ...(options.limits && { limits: options.limits }),
       signal,
     });
     try {
@@ -187,6 +195,7 @@ export async function reinforce(options: ReinforceOptions): Promise<Reinforcemen
           decay: 'linear',
         },
         onEvent,
+        ...(options.checkpointSeconds !== undefined && { checkpointSeconds: options.checkpointSeconds }),
         ...(signal && { signal }),
       });
       const outcome = await saveTrained({
@@ -259,6 +268,11 @@ async function promptsOf(
   return prompts;
 }
 
+/** Whether the model was measured before its first step already, by a training that was stopped then. */
+async function isBaseKnown(metrics: MetricsLog): Promise<boolean> {
+  return (await metrics.read()).some((event) => event.type === 'validation' && event.step === 0);
+}
+
 /** The last step of each iteration tells its figures. */
 function iterationsIn(events: readonly PlinthEvent[], stepsPerIteration: number): IterationFigures[] {
   return events.flatMap((event) =>
@@ -273,7 +287,8 @@ function sampleOf({ step, groups }: Iteration): PlinthEvent {
   return {
     type: 'sample',
     stage: 'rl',
-    step,
+    // Of the step that it is learned from: a training that is taken up again before tells it again.
+    step: step + 1,
     prompt: prompt.messages.at(-1)!.content,
     completion: completion.text,
   };

@@ -18,7 +18,10 @@ import type { TrainingFolder } from '../training-folder.node.ts';
 import type { ChatModel } from './chat-model.node.ts';
 
 export interface TrainModelOptions<Batch>
-  extends Pick<ResumableTrainingOptions<Batch>, 'batch' | 'isBoundary' | 'validate' | 'numSteps'> {
+  extends Pick<
+    ResumableTrainingOptions<Batch>,
+    'batch' | 'isBoundary' | 'validate' | 'numSteps' | 'checkpointSeconds'
+  > {
   readonly stage: string;
   readonly folder: TrainingFolder;
   readonly device: Device;
@@ -72,6 +75,7 @@ export async function trainModel<Batch>(options: TrainModelOptions<Batch>): Prom
     ...(options.isBoundary && { isBoundary: (step: number) => options.isBoundary!(step) }),
     ...(options.validate && { validate: options.validate }),
     numSteps,
+    ...(options.checkpointSeconds !== undefined && { checkpointSeconds: options.checkpointSeconds }),
     settings: {
       optimizer: {
         ...DEFAULT_OPTIMIZER,
