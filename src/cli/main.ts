@@ -8,9 +8,12 @@ import { chatCommand } from './commands/chat.ts';
 import { dataCommand } from './commands/data.ts';
 import { exportCommand } from './commands/export.ts';
 import { generateCommand } from './commands/generate.ts';
+import { loraCommand } from './commands/lora.ts';
 import { newCommand } from './commands/new.ts';
 import { planCommand } from './commands/plan.ts';
+import { preferCommand } from './commands/prefer.ts';
 import { quantizeCommand } from './commands/quantize.ts';
+import { rewardCommand } from './commands/reward.ts';
 import { runCommand } from './commands/run.ts';
 import { scaleCommand } from './commands/scale.ts';
 import { sftCommand } from './commands/sft.ts';
@@ -50,6 +53,9 @@ export async function main(
     dataCommand(),
     trainCommand(),
     sftCommand(),
+    rewardCommand(),
+    preferCommand(),
+    loraCommand(),
     generateCommand(),
     chatCommand(),
     quantizeCommand(),
