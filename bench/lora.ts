@@ -1,0 +1,194 @@
+/**
+ * Finetuning by low-rank adapters against finetuning of all weights: the atlas's pre-trained checkpoint is finetuned
+ * on its chats for the same steps and on the same batches both ways, then asked all evaluation questions.
+ * `npx tsx bench/lora.ts [--run FOLDER] [--steps 400] [--rank 8] [--targets q_proj,v_proj ...] [--rates 1,2 --full no]`
+ *
+ * One JSON line: of each finetuning the share of held-out wordings answered exactly and of invented names refused
+ * (95 % intervals), milliseconds a step (median), and for adapters the share of the model's size, as F32 and as BF16.
+ * Adapters are saved as BF16, loaded again and merged before they are asked. FOLDER is a run of `plinth run atlas`
+ * (pre-trained first where it is not there, 500 steps at width 128); by default a temporary one.
+ */
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import atlas from '../recipes/atlas.ts';
+import { ConversationBatches } from '../src/data/index.node.ts';
+import { createLanguageModel } from '../src/decode/index.node.ts';
+import { loadAdapter, saveAdapter } from '../src/model/adapter/adapter.node.ts';
+import { ALL_LINEAR, type LowRankSettings } from '../src/model/adapter/low-rank.ts';
+import { mergeAdapter } from '../src/model/adapter/read-adapter.ts';
+import { loadCheckpoint } from '../src/model/index.node.ts';
+import type { Weights } from '../src/model/initialize.ts';
+import { writeFacts } from '../src/recipe/facts/index.ts';
+import { runRecipe } from '../src/recipe/index.node.ts';
+import { LOW_RANK_RATE_FACTOR } from '../src/recipe/post-training/trained-result.node.ts';
+import { RunFolder } from '../src/recipe/run-folder.node.ts';
+import { evaluateFacts } from '../src/recipe/stages/evaluate-facts.ts';
+import { prepareTokenSets } from '../src/recipe/stages/fact-data.node.ts';
+import { cpuDevice } from '../src/runtime/index.node.ts';
+import { loadTokenizer } from '../src/tokenizer/index.node.ts';
+import { chatMl } from '../src/tokenizer/index.ts';
+import {
+  DEFAULT_OPTIMIZER,
+  fullModel,
+  initialState,
+  languageModelObjective,
+  type OptimizerSettings,
+  onTrainable,
+  readState,
+  type Trainable,
+  train,
+} from '../src/train/index.ts';
+import { lowRankModel } from '../src/train/low-rank.ts';
+
+const { values } = parseArgs({
+  options: {
+    run: { type: 'string' },
+    steps: { type: 'string', default: '400' },
+    rank: { type: 'string', default: '8' },
+    targets: { type: 'string', multiple: true },
+    rates: { type: 'string', default: '1' },
+    optimizer: { type: 'string', default: 'adamw' },
+    full: { type: 'string', default: 'yes' },
+  },
+});
+const SETS = ['q_proj,v_proj', 'q_proj,k_proj,v_proj,o_proj', ALL_LINEAR];
+const PRETRAIN = { hiddenSize: 128, numLayers: 4, pretrainSteps: 500, sftSteps: 30 };
+/** Of AdamW on all weights at a width of 128; adapters get this times LOW_RANK_RATE_FACTOR. */
+const BASE_RATE = 1e-3;
+const SEED = 1;
+
+const device = cpuDevice();
+const rank = Number(values.rank);
+const numSteps = Number(values.steps);
+const scratch = await mkdtemp(join(tmpdir(), 'plinth-lora-'));
+try {
+  console.log(JSON.stringify(await measure(values.run ?? join(scratch, 'run'))));
+} finally {
+  await rm(scratch, { recursive: true, force: true });
+}
+
+async function measure(run: string) {
+  const { folder } = await runRecipe(atlas, { folder: run, overrides: PRETRAIN });
+  const { settings } = await resolvedOf(folder);
+  const corpus = writeFacts(await atlas.sources(), settings);
+  const { tokenizer } = await loadTokenizer(join(folder, 'tokenizer'));
+  const sets = await prepareTokenSets(join(folder, 'data'), corpus, undefined, tokenizer, settings.seed);
+  const checkpoints = join(folder, 'checkpoints', 'pretrain');
+  const last = (await readdir(checkpoints))
+    .filter((name) => name.startsWith('step-'))
+    .sort()
+    .at(-1)!;
+  const base = await loadCheckpoint(join(checkpoints, last));
+  const shape = { batchSize: settings.batchSize, sequenceLength: settings.contextLength, seed: SEED };
+  const batches = new ConversationBatches(sets.sft, { ...shape, padId: base.config.padTokenId! });
+  const objective = languageModelObjective(base.config, {
+    batchSize: batches.batchSize,
+    length: batches.sequenceLength,
+    segments: true,
+  });
+  const modelBytes = (await stat(join(checkpoints, last, 'model.safetensors'))).size;
+
+  const results: object[] = [];
+  if (values.full === 'yes') {
+    const { optimizer, schedule } = { optimizer: settings.sftOptimizer, schedule: settings.sftSchedule };
+    const { weights, ...told } = await finetune(fullModel(base.config, base.weights), optimizer, schedule);
+    results.push({ trained: 'all weights', ...told, ...(await ask(weights)) });
+    console.error(JSON.stringify(results.at(-1)));
+  }
+  for (const targets of values.targets ?? SETS) {
+    for (const factor of values.rates.split(',').map(Number)) {
+      results.push(await adapter(targets, factor));
+      console.error(JSON.stringify(results.at(-1)));
+    }
+  }
+  const setting = { rank, numSteps, batchSize: batches.batchSize, length: batches.sequenceLength };
+  return { bench: 'lora', ...setting, modelBytes, results };
+
+  async function adapter(targets: string, factor: number) {
+    const lora: LowRankSettings = {
+      rank,
+      alpha: 2 * rank,
+      targets: targets === ALL_LINEAR ? ALL_LINEAR : targets.split(','),
+    };
+    const name = values.optimizer as OptimizerSettings['name'];
+    const learningRate = BASE_RATE * LOW_RANK_RATE_FACTOR * factor;
+    const optimizer = { ...DEFAULT_OPTIMIZER, name, learningRate };
+    const trainable = lowRankModel(base.config, base.weights, { ...lora, seed: SEED });
+    const { weights, ...told } = await finetune(trainable, optimizer, settings.sftSchedule);
+    const sizes: Record<string, number> = {};
+    for (const dtype of ['F32', 'BF16'] as const) {
+      const dir = join(scratch, dtype);
+      await saveAdapter(dir, { config: base.config, settings: lora, weights, baseModel: 'atlas', dtype });
+      const { size } = await stat(join(dir, 'adapter_model.safetensors'));
+      sizes[`sizePercent${dtype}`] = rounded((100 * size) / modelBytes);
+    }
+    const merged = mergeAdapter(base.config, base.weights, await loadAdapter(join(scratch, 'BF16')));
+    return { trained: targets, learningRate, ...told, ...sizes, ...(await ask(merged.weights)) };
+  }
+
+  async function finetune(
+    trainable: Trainable,
+    optimizer: OptimizerSettings,
+    schedule: typeof settings.sftSchedule,
+  ) {
+    const state = initialState(trainable.initial, optimizer);
+    const seconds: number[] = [];
+    let before = performance.now();
+    const { loss } = await train({
+      stage: 'sft',
+      device,
+      objective: onTrainable(objective, trainable),
+      parameters: trainable.specs,
+      state,
+      numSteps,
+      batch: (index) => batches.batch(index),
+      schedule,
+      settings: { optimizer, clipNorm: settings.clipNorm, accumulate: 1 },
+      onEvent: (event) => {
+        if (event.type !== 'train-step') return;
+        const now = performance.now();
+        if (event.step > 1) seconds.push(now - before);
+        before = now;
+        if (event.step % 50 === 0) console.error(`${event.step} of ${numSteps}: ${event.loss.toFixed(3)}`);
+      },
+    });
+    const numTrained = trainable.specs.reduce(
+      (total, one) => total + one.shape.reduce((a, b) => a * b, 1),
+      0,
+    );
+    return {
+      weights: await readState(state, 'parameter/'),
+      numTrained,
+      loss: rounded(loss),
+      stepMs: rounded(seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)]!),
+    };
+  }
+
+  async function ask(weights: Weights) {
+    const model = await createLanguageModel({
+      config: base.config,
+      weights,
+      tokenizer,
+      chatFormat: chatMl,
+      device,
+    });
+    const { heldOutPhrasing, unknown } = await evaluateFacts(model, corpus, { onEvent: () => {} });
+    await model.dispose();
+    const percent = ({ value, interval }: typeof heldOutPhrasing.score) => ({
+      percent: rounded(100 * value),
+      interval: interval.map((end) => rounded(100 * end)),
+    });
+    return { right: percent(heldOutPhrasing.score), refused: percent(unknown.abstentionScore) };
+  }
+}
+
+async function resolvedOf(folder: string) {
+  const { request } = JSON.parse(await readFile(join(folder, 'recipe.json'), 'utf8'));
+  return (await RunFolder.open(folder, request, false)).resolved!;
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}
