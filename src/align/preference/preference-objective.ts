@@ -13,7 +13,6 @@ import type { Feed } from '../../runtime/device.ts';
 import {
   add,
   cast,
-  concat,
   full,
   greater,
   input,
@@ -24,6 +23,7 @@ import {
   scalar,
   scale,
   slice,
+  split,
   stopGradient,
   sub,
   sum,
@@ -82,16 +82,13 @@ export function preferenceObjective(
       const referenceR = loss.usesReference ? input('reference', [2 * B]) : full([2 * B], 0);
       const isGoodB = hasLabels ? input('isGood', [B]) : full([B], 1);
       const classWeightB = hasLabels ? input('classWeight', [B]) : full([B], 1);
-      const logprobR = hasLabels
+      const logprobs = hasLabels
         ? // Apart, so that nothing is computed backward through mismatched rows.
-          concat(
-            [0, 1].map((k) => rowLogprobs(parameters, config, halfOf(tokens, k, shape), shape)),
-            0,
-          )
-        : rowLogprobs(parameters, config, tokens, rows);
+          [0, 1].map((k) => rowLogprobs(parameters, config, halfOf(tokens, k, shape), shape))
+        : split(rowLogprobs(parameters, config, tokens, rows), [B, B], 0);
       const numTokensR = sum(reshape(tokens.lossMaskN, [2 * B, length]), 1);
       const half = (k: number): ScoredAnswers => ({
-        policyB: slice(logprobR, 0, k * B, (k + 1) * B),
+        policyB: logprobs[k]!,
         referenceB: slice(referenceR, 0, k * B, (k + 1) * B),
         numTokensB: slice(numTokensR, 0, k * B, (k + 1) * B),
       });
