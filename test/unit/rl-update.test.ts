@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { criticSpecs, criticValues, initialCritic } from '../../src/align/rl/critic.ts';
 import { type ExperienceRow, minibatchOf } from '../../src/align/rl/experience.ts';
 import { type PolicyBatch, policyObjective } from '../../src/align/rl/policy-objective.ts';
-import { LOSS_NORMALIZERS, type RlSettings, rlSettings } from '../../src/align/rl/settings.ts';
+import { LOSS_NORMALISERS, type RlSettings, rlSettings } from '../../src/align/rl/settings.ts';
 import { rowTokenShape, sequenceForward } from '../../src/align/sequence-logprobs.ts';
 import { answeredRow, rowBatch } from '../../src/align/sequence-row.ts';
 import { KeyedRandom } from '../../src/core/random.ts';
@@ -140,7 +140,7 @@ async function slowUpdate(
         dapo: 1 / numTokens,
         grpo: 1 / (3 * LENGTHS[r]!),
         dr_grpo: 1 / (3 * settings.maxTokens),
-      }[settings.lossNormalizer];
+      }[settings.lossNormaliser];
       const ratio = Math.exp(logprobs[at]! - row.oldLogprobs[t]!);
       const advantage = row.advantages[t]!;
       const stopped = advantage > 0 ? ratio > 1 + settings.clip.high : ratio < 1 - settings.clip.low;
@@ -176,7 +176,7 @@ async function update(weights: Weights, settings: RlSettings, klWeight: number) 
   const batch: PolicyBatch = minibatchOf(rows, {
     shape,
     padId: 0,
-    normalizer: settings.lossNormalizer,
+    normaliser: settings.lossNormaliser,
     maxTokens: settings.maxTokens,
     klWeight,
     figures: {},
@@ -213,12 +213,12 @@ async function expectSame(weights: Weights, settings: RlSettings, klWeight: numb
 }
 
 describe('an update of GRPO is that of the slow reference', () => {
-  test.each(LOSS_NORMALIZERS)(
+  test.each(LOSS_NORMALISERS)(
     'with the normaliser %s, a temperature and a KL weight',
-    async (lossNormalizer) => {
+    async (lossNormaliser) => {
       const settings = rlSettings({
         method: 'grpo',
-        lossNormalizer,
+        lossNormaliser,
         klWeight: 0.3,
         maxTokens: 6,
         temperature: 1.3,
@@ -247,8 +247,8 @@ describe('an update of PPO is that of the slow reference', () => {
 
 test('metrics are means over actions whatever the loss is divided by', async () => {
   const shares = await Promise.all(
-    LOSS_NORMALIZERS.map(async (lossNormalizer) => {
-      const settings = rlSettings({ method: 'grpo', lossNormalizer, maxTokens: 6 });
+    LOSS_NORMALISERS.map(async (lossNormaliser) => {
+      const settings = rlSettings({ method: 'grpo', lossNormaliser, maxTokens: 6 });
       return (await update(policy, settings, 0)).result.metrics.clipShare!;
     }),
   );
@@ -269,7 +269,7 @@ test('a batch without answers changes nothing', async () => {
   const empty = minibatchOf([], {
     shape,
     padId: 0,
-    normalizer: 'dapo',
+    normaliser: 'dapo',
     maxTokens: 6,
     klWeight: 0,
     figures: { reward: 1 },

@@ -18,7 +18,7 @@ import { k1 } from './divergence.ts';
 import type { PolicyBatch } from './policy-objective.ts';
 import type { ScoredRow } from './policy-scorer.ts';
 import type { Rollout, RolloutGroup } from './rollouts.ts';
-import type { GrpoSettings, LossNormalizer, PpoSettings, RlSettings } from './settings.ts';
+import type { GrpoSettings, LossNormaliser, PpoSettings, RlSettings } from './settings.ts';
 
 /** An answer with what the policy, its critic and the reference said of it. */
 export interface JudgedRollout extends Rollout {
@@ -170,7 +170,7 @@ function sumOf(values: ArrayLike<number>): number {
 export interface MinibatchOptions {
   readonly shape: RowShape;
   readonly padId: number;
-  readonly normalizer: LossNormalizer;
+  readonly normaliser: LossNormaliser;
   readonly maxTokens: number;
   readonly klWeight: number;
   readonly figures: Readonly<Record<string, number>>;
@@ -178,7 +178,7 @@ export interface MinibatchOptions {
 
 /** Some rows as the batch of one update. Places that hold no row are padding. */
 export function minibatchOf(rows: readonly ExperienceRow[], options: MinibatchOptions): PolicyBatch {
-  const { shape, padId, normalizer, maxTokens, klWeight, figures } = options;
+  const { shape, padId, normaliser, maxTokens, klWeight, figures } = options;
   const tokens =
     rows.length === 0
       ? emptyBatch(shape.batchSize, shape.length, padId)
@@ -196,7 +196,7 @@ export function minibatchOf(rows: readonly ExperienceRow[], options: MinibatchOp
     referenceLogprobs: list(),
     oldValues: list(),
     returns: list(),
-    numItems: normalizer === 'dapo' ? tokens.numTargets : rows.length,
+    numItems: normaliser === 'dapo' ? tokens.numTargets : rows.length,
     klWeight,
     figures,
   };
@@ -208,13 +208,13 @@ export function minibatchOf(rows: readonly ExperienceRow[], options: MinibatchOp
     batch.referenceLogprobs.set(one.referenceLogprobs, at);
     batch.oldValues.set(one.oldValues, at);
     batch.returns.set(one.returns, at);
-    batch.weights.fill(weightOf(normalizer, numActions, maxTokens), at, at + numActions);
+    batch.weights.fill(weightOf(normaliser, numActions, maxTokens), at, at + numActions);
   }
   return batch;
 }
 
 /** What each token of an answer counts. */
-function weightOf(normalizer: LossNormalizer, numActions: number, maxTokens: number): number {
-  if (normalizer === 'dapo') return 1;
-  return 1 / (normalizer === 'grpo' ? numActions : maxTokens);
+function weightOf(normaliser: LossNormaliser, numActions: number, maxTokens: number): number {
+  if (normaliser === 'dapo') return 1;
+  return 1 / (normaliser === 'grpo' ? numActions : maxTokens);
 }

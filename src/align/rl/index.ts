@@ -15,8 +15,8 @@ export { PromptDeck, type RlPrompt, type Rollout, type RolloutGroup, sampleRollo
 export {
   GRPO_DEFAULTS,
   type GrpoSettings,
-  LOSS_NORMALIZERS,
-  type LossNormalizer,
+  LOSS_NORMALISERS,
+  type LossNormaliser,
   PPO_DEFAULTS,
   type PpoSettings,
   type RlSettings,

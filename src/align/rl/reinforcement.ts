@@ -156,7 +156,7 @@ export class Reinforcement {
     const batch = minibatchOf(this.#minibatchRows(rows, iteration, update), {
       shape: this.#shape,
       padId,
-      normalizer: settings.lossNormalizer,
+      normaliser: settings.lossNormaliser,
       maxTokens: settings.maxTokens,
       klWeight: this.#klWeight,
       figures,

@@ -9,8 +9,8 @@ import type { ClipRange } from './policy-losses.ts';
  * answers count no more than short ones, token by token less); `dapo`: the number of all tokens; `dr_grpo`: the number
  * of answers times the greatest length, so that no token counts more in a short answer than in a long one.
  */
-export const LOSS_NORMALIZERS = ['grpo', 'dapo', 'dr_grpo'] as const;
-export type LossNormalizer = (typeof LOSS_NORMALIZERS)[number];
+export const LOSS_NORMALISERS = ['grpo', 'dapo', 'dr_grpo'] as const;
+export type LossNormaliser = (typeof LOSS_NORMALISERS)[number];
 
 interface SharedSettings {
   /** Prompts drawn in an iteration. */
@@ -34,7 +34,7 @@ interface SharedSettings {
   readonly entropyWeight: number;
   /** Answers longer than `maxTokens` less so many tokens lose up to 1 reward. 0: none. */
   readonly overlongMargin: number;
-  readonly lossNormalizer: LossNormalizer;
+  readonly lossNormaliser: LossNormaliser;
   readonly seed: number;
 }
 
@@ -68,7 +68,7 @@ const SHARED_DEFAULTS = {
   maxTokens: 64,
   entropyWeight: 0,
   overlongMargin: 0,
-  lossNormalizer: 'dapo',
+  lossNormaliser: 'dapo',
   seed: 1,
 } as const;
 
@@ -104,7 +104,7 @@ export function rlSettings(
   const settings: RlSettings =
     given.method === 'ppo'
       ? { ...PPO_DEFAULTS, ...given }
-      : { ...GRPO_DEFAULTS, byDeviation: given.lossNormalizer !== 'dr_grpo', ...given };
+      : { ...GRPO_DEFAULTS, byDeviation: given.lossNormaliser !== 'dr_grpo', ...given };
   checkRlSettings(settings);
   return settings;
 }
@@ -115,7 +115,7 @@ export function checkRlSettings(settings: RlSettings): void {
     throw new ConfigError(`${name} must be ${range}, got ${JSON.stringify(value)}.`);
   };
   const whole = (least: number) => (value: number) => Number.isSafeInteger(value) && value >= least;
-  const { method, groupSize, promptsPerStep, minibatches, lossNormalizer } = settings;
+  const { method, groupSize, promptsPerStep, minibatches, lossNormaliser } = settings;
   for (const name of ['promptsPerStep', 'groupSize', 'epochs', 'minibatches', 'maxTokens'] as const)
     check(name, settings[name], whole(1), 'a whole number of at least 1');
   for (const name of ['klWeight', 'entropyWeight', 'overlongMargin'] as const)
@@ -126,9 +126,9 @@ export function checkRlSettings(settings: RlSettings): void {
   check('clip.high', settings.clip.high, (value) => value > 0 && Number.isFinite(value), 'above 0');
   if (settings.klTarget)
     check('klTarget', settings.klTarget.target, (value) => value > 0 && Number.isFinite(value), 'above 0');
-  if (!LOSS_NORMALIZERS.includes(lossNormalizer)) {
+  if (!LOSS_NORMALISERS.includes(lossNormaliser)) {
     throw new ConfigError(
-      `lossNormalizer must be one of ${LOSS_NORMALIZERS.join(', ')}, got ${JSON.stringify(lossNormalizer)}.`,
+      `lossNormaliser must be one of ${LOSS_NORMALISERS.join(', ')}, got ${JSON.stringify(lossNormaliser)}.`,
     );
   }
   const numAnswers = promptsPerStep * groupSize;

@@ -18,6 +18,7 @@ import type { RlPrompt } from '../../align/rl/rollouts.ts';
 import type { RlSettings } from '../../align/rl/settings.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { type EventSink, ignoreEvents, type PlinthEvent } from '../../core/events.ts';
+import { skipNotes } from '../../data/chats/read-chats.node.ts';
 import { createLanguageModel } from '../../decode/index.ts';
 import { saveCheckpoint } from '../../model/checkpoint.node.ts';
 import type { Weights } from '../../model/initialize.ts';
@@ -260,11 +261,7 @@ async function promptsOf(
     maxPromptTokens: config.maxPositionEmbeddings - settings.maxTokens,
     ...(signal && { signal }),
   });
-  for (const { source, numSkipped, skipped } of reports) {
-    if (numSkipped === 0) continue;
-    const message = `${source}: ${numSkipped} lines skipped; the first, ${skipped[0]?.position}: ${skipped[0]?.reason}.`;
-    onEvent({ type: 'note', level: 'warning', message });
-  }
+  for (const message of skipNotes(reports)) onEvent({ type: 'note', level: 'warning', message });
   return prompts;
 }
 
