@@ -111,6 +111,7 @@ async function measure(run: string) {
       rank,
       alpha: 2 * rank,
       targets: targets === ALL_LINEAR ? ALL_LINEAR : targets.split(','),
+      tokens: ['<|im_start|>', '<|im_end|>'].map((token) => tokenizer.specialTokens.get(token)!),
     };
     const name = values.optimizer as OptimizerSettings['name'];
     const learningRate = BASE_RATE * LOW_RANK_RATE_FACTOR * factor;

@@ -38,6 +38,7 @@ import {
   transpose,
   where,
 } from '../tensor/index.ts';
+import { linearPatched, type PatchedRows, takePatched } from './adapter/patched-rows.ts';
 import type { TransformerConfig } from './config.ts';
 import { ropeInverseFrequencies } from './config.ts';
 
@@ -107,7 +108,7 @@ export interface TransformerOutputs {
 
 /** Parameters by Hugging Face name; matrices may be quantised (for inference) or have a low-rank adapter. */
 export type ModelParameters = Readonly<Record<string, ModelParameter>>;
-export type ModelParameter = Tensor | QuantizedMatrix | AdaptedMatrix;
+export type ModelParameter = Tensor | QuantizedMatrix | AdaptedMatrix | PatchedRows;
 
 /** Stands for W + factor B A, which is never formed (Hu et al. 2021, equation 3). */
 export interface AdaptedMatrix {
@@ -152,6 +153,7 @@ function project(x: Tensor, weight: ModelParameter, bias?: Tensor): Tensor {
     const { matrix, down, up, factor } = weight;
     return add(linear(x, matrix, bias), linear(scale(linear(x, down), factor), up));
   }
+  if ('rows' in weight) return linearPatched(x, weight);
   const y = quantizedMatmul(x, weight, { compute: 'int8' });
   return bias ? add(y, bias) : y;
 }
@@ -181,6 +183,7 @@ function joined(parts: readonly (ModelParameter | undefined)[]): ModelParameter 
 
 function embed(weight: ModelParameter, ids: Tensor): Tensor {
   if (weight instanceof Tensor) return take(weight, ids);
+  if ('rows' in weight) return takePatched(weight, ids);
   if ('matrix' in weight) throw new PlinthError('graph', 'The embedding is a look-up and takes no adapter.');
   return quantizedTake(weight, ids);
 }

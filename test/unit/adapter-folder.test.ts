@@ -101,6 +101,7 @@ describe('the files', () => {
       revision: null,
       target_modules: ['q_proj', 'v_proj'],
       task_type: 'CAUSAL_LM',
+      trainable_token_indices: null,
       use_dora: false,
       use_rslora: false,
     });
@@ -133,6 +134,27 @@ describe('the files', () => {
         expect(Math.abs(value - before)).toBeLessThanOrEqual(2 ** -8 * Math.abs(before));
       });
     }
+  });
+
+  // PEFT's TrainableTokensLayer keeps the rows themselves, not differences, under this name.
+  test('rows of tokens carry the names of PEFT, and come back', async () => {
+    const own: LowRankSettings = { ...settings, tokens: [5, 9] };
+    const values = randomAdapter(own);
+    await save(dir, { settings: own, weights: values });
+    const config = JSON.parse(await readFile(join(dir, 'adapter_config.json'), 'utf8'));
+    expect(config.trainable_token_indices).toEqual({ embed_tokens: [5, 9] });
+    const file = await SafetensorsFile.open(join(dir, 'adapter_model.safetensors'));
+    const name = 'base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta';
+    expect(file.tensors.get(name)!.shape).toEqual([2, 16]);
+    await file.close();
+    const adapter = await loadAdapter(dir);
+    expect(adapter.settings.tokens).toEqual([5, 9]);
+    expect(adapter.weights).toEqual(values);
+    const merged = mergeAdapter(tinyConfig, base, adapter).weights.get('model.embed_tokens.weight')!.data;
+    const rows = values.get('model.embed_tokens.token_adapter.trainable_tokens_delta')!.data;
+    expect(merged.slice(9 * 16, 10 * 16)).toEqual(rows.slice(16));
+    await changeConfig({ trainable_token_indices: [5] });
+    await expect(loadAdapter(dir)).rejects.toThrow(/trainable_tokens_delta" is no part/);
   });
 
   test('what PEFT leaves out has its defaults, and a pattern leaves the modules to the tensors', async () => {
@@ -208,7 +230,7 @@ describe('refused is', () => {
     await rm(join(dir, 'base_config.json'));
     const adapter = await loadAdapter(dir);
     expect(() => checkAdapter(adapter, { ...tinyConfig, headDim: 16 })).toThrow(
-      /q_proj\.lora_B\.weight" has shape \[16, 2\].*asks for \[32, 2\]/,
+      /q_proj\.lora_B\.weight" has shape \[16, 2\]; this model asks for \[32, 2\]/,
     );
     expect(() => checkAdapter(adapter, { ...tinyConfig, numLayers: 3 })).toThrow(/lacks .*layers\.2/);
     expect(() => checkAdapter(adapter, { ...tinyConfig, numLayers: 1 })).toThrow(/has .*layers\.1.*does not/);

@@ -15,7 +15,17 @@ import { numParameters, parameterSpecs, type TransformerConfig } from '../../src
 import { initializeWeights, type Weights } from '../../src/model/initialize.ts';
 import type { ModelParameters } from '../../src/model/transformer.ts';
 import { cpuDevice } from '../../src/runtime/index.node.ts';
-import { add, grad, input, matmul, scale, type Tensor, type TensorRecord } from '../../src/tensor/index.ts';
+import {
+  add,
+  constant,
+  grad,
+  input,
+  matmul,
+  mul,
+  scale,
+  type Tensor,
+  type TensorRecord,
+} from '../../src/tensor/index.ts';
 import {
   DEFAULT_OPTIMIZER,
   fullModel,
@@ -50,11 +60,15 @@ type Values = Record<string, Float32Array>;
 /** Loss and the gradients of A and B; `parametersOf` says how they make the model. */
 async function lossAndGradients(
   parametersOf: (trained: TensorRecord, frozen: TensorRecord) => ModelParameters,
+  side = { trainable: adapter, values: trained, base: weights },
 ): Promise<{ loss: number; gradients: Values }> {
+  const { config, specs } = side.trainable;
+  const names = specs.map(({ name }) => name);
+  const objective = languageModelObjective(config, { batchSize: 4, length: 16, segments: true });
   const inputs = (specs: readonly { name: string; shape: readonly number[] }[]): Record<string, Tensor> =>
     Object.fromEntries(specs.map(({ name, shape }) => [name, input(name, shape)]));
-  const own = inputs(adapter.specs);
-  const frozen = inputs(parameterSpecs(tinyConfig));
+  const own = inputs(specs);
+  const frozen = inputs(parameterSpecs(config));
   const lossScale = input('lossScale', []);
   const built = objective.build(parametersOf(own, frozen), lossScale);
   const gradients = grad(
@@ -66,8 +80,8 @@ async function lossAndGradients(
     { inputs: [...Object.values(own), ...Object.values(frozen), ...built.inputs, lossScale] },
   );
   const results = await executable.run({
-    ...Object.fromEntries(trained),
-    ...Object.fromEntries(weights),
+    ...Object.fromEntries(side.values),
+    ...Object.fromEntries(side.base),
     ...objective.feeds(batch),
     lossScale: Float32Array.of(1 / batch.numTargets),
   });
@@ -79,7 +93,7 @@ async function lossAndGradients(
 }
 
 /** The same by the definition: every matrix is formed. */
-function formed(own: TensorRecord, frozen: TensorRecord): ModelParameters {
+function formed(own: TensorRecord, frozen: TensorRecord): Record<string, Tensor> {
   const parameters: Record<string, Tensor> = { ...frozen };
   for (const { weight, a, b } of adaptedModules(tinyConfig, ALL_LINEAR)) {
     parameters[weight] = add(frozen[weight]!, scale(matmul(own[b]!, own[a]!), 6 / 3));
@@ -171,6 +185,68 @@ describe('the graph', () => {
   });
 });
 
+describe('rows of tokens', () => {
+  const tokens = [47, 3];
+
+  test.each([true, false])('loss and gradients are those of replaced rows (tied: %s)', async (tied) => {
+    const config = { ...tinyConfig, tieWordEmbeddings: tied };
+    const own = initializeWeights(config, 1);
+    const patched = lowRankModel(config, own, { ...settings, tokens, seed: 7 });
+    const rowNames = patched.specs.map(({ name }) => name).filter((name) => name.includes('trainable'));
+    expect(rowNames).toHaveLength(tied ? 1 : 2);
+    const values: Weights = new Map(
+      patched.specs.map(({ name, shape }) => [
+        name,
+        { shape, data: new KeyedRandom(6).fork(name).normals(shape[0]! * shape[1]!, 0.2) },
+      ]),
+    );
+    const formedRows = (trained: TensorRecord, frozen: TensorRecord): ModelParameters => {
+      const parameters: Record<string, Tensor> = { ...formed(trained, frozen) };
+      for (const name of rowNames) {
+        const matrix = `${name.slice(0, name.indexOf('.token_adapter'))}.weight`;
+        const kept = constant(
+          Float32Array.from({ length: 48 }, (_, i) => (tokens.includes(i) ? 0 : 1)),
+          [48, 1],
+          'float32',
+        );
+        const places = new Float32Array(48 * 2);
+        tokens.forEach((token, i) => {
+          places[token * 2 + i] = 1;
+        });
+        parameters[matrix] = add(
+          mul(frozen[matrix]!, kept),
+          matmul(constant(places, [48, 2], 'float32'), trained[name]!),
+        );
+      }
+      return parameters;
+    };
+    const side = { trainable: patched, values, base: own };
+    const fast = await lossAndGradients((a, b) => patched.parameters(a, b), side);
+    const slow = await lossAndGradients(formedRows, side);
+    expect(Math.abs(fast.loss - slow.loss)).toBeLessThan(1e-5);
+    for (const name of patched.specs.map((spec) => spec.name)) {
+      const expected = slow.gradients[name]!;
+      expect(Math.max(...expected.map(Math.abs)), name).toBeGreaterThan(1e-4);
+      fast.gradients[name]!.forEach((value, i) => {
+        expect(Math.abs(value - expected[i]!), `${name} ${i}`).toBeLessThan(1e-5);
+      });
+    }
+    const merged = patched.merge(values);
+    const rows = merged.get('model.embed_tokens.weight')!.data;
+    const trainedRows = values.get(rowNames[0]!)!.data;
+    expect(rows.slice(3 * 16, 4 * 16)).toEqual(trainedRows.slice(16, 32));
+    expect(rows.slice(0, 3 * 16)).toEqual(own.get('model.embed_tokens.weight')!.data.slice(0, 3 * 16));
+  });
+
+  test('begin as those of the model', () => {
+    const { initial } = lowRankModel(tinyConfig, weights, { ...settings, tokens, seed: 7 });
+    const rows = initial.get('model.embed_tokens.token_adapter.trainable_tokens_delta')!;
+    const { data } = weights.get('model.embed_tokens.weight')!;
+    expect(rows.shape).toEqual([2, 16]);
+    expect([...rows.data]).toEqual([...data.slice(47 * 16), ...data.slice(3 * 16, 4 * 16)]);
+  });
+});
+
 describe('a training step', () => {
   test('lowers the loss, costs less than one of the whole model, and keeps state for A and B alone', async () => {
     const step = await TrainingStep.compile(
@@ -196,7 +272,7 @@ describe('beginning', () => {
 
   test('B is zero; A is uniform within 1 / sqrt(in), its variance a third of the square', () => {
     const wide: TransformerConfig = { ...config, hiddenSize: 256, headDim: 128 };
-    const initial = initializeLowRank(wide, { rank: 16, alpha: 16, targets }, 3);
+    const initial = initializeLowRank(wide, weights, { rank: 16, alpha: 16, targets }, 3);
     const a = initial.get('model.layers.0.self_attn.q_proj.lora_A.weight')!;
     expect(a.shape).toEqual([16, 256]);
     expect(Math.max(...a.data)).toBeLessThanOrEqual(1 / 16);
@@ -211,9 +287,9 @@ describe('beginning', () => {
 
   test('a tensor depends on the seed and its name, not on the other targets', () => {
     const name = 'model.layers.1.self_attn.q_proj.lora_A.weight';
-    const one = initializeLowRank(config, { rank: 2, alpha: 2, targets }, 3).get(name)!;
-    const all = initializeLowRank(config, { rank: 2, alpha: 2, targets: ALL_LINEAR }, 3).get(name)!;
-    const other = initializeLowRank(config, { rank: 2, alpha: 2, targets }, 4).get(name)!;
+    const one = initializeLowRank(config, weights, { rank: 2, alpha: 2, targets }, 3).get(name)!;
+    const all = initializeLowRank(config, weights, { rank: 2, alpha: 2, targets: ALL_LINEAR }, 3).get(name)!;
+    const other = initializeLowRank(config, weights, { rank: 2, alpha: 2, targets }, 4).get(name)!;
     expect(all.data).toEqual(one.data);
     expect(other.data).not.toEqual(one.data);
   });
@@ -256,6 +332,8 @@ describe('settings', () => {
     [{ targets: ['embed_tokens'] }, /look-up/],
     [{ targets: ['lm_head'] }, /tied/],
     [{ targets: ['q_norm'] }, /no linear layer/],
+    [{ tokens: [3, 48] }, /ids below 48, got 3, 48/],
+    [{ tokens: [3, 3] }, /different ids/],
   ])('%j is refused', (change, message) => {
     const make = () => lowRankModel(tinyConfig, weights, { ...settings, seed: 1, ...change });
     expect(make).toThrow(ConfigError);

@@ -3,7 +3,14 @@
  * linear layers. Settings of PEFT that change what an adapter computes and that do not exist here are refused.
  */
 import { FormatError } from '../../core/errors.ts';
-import { ALL_LINEAR, checkLowRankSettings, type LowRankSettings, type LowRankTargets } from './low-rank.ts';
+import type { TransformerConfig } from '../config.ts';
+import {
+  ALL_LINEAR,
+  checkLowRankSettings,
+  type LowRankSettings,
+  type LowRankTargets,
+  tokenModules,
+} from './low-rank.ts';
 
 export const ADAPTER_CONFIG_NAME = 'adapter_config.json';
 export const ADAPTER_WEIGHTS_NAME = 'adapter_model.safetensors';
@@ -16,6 +23,8 @@ export interface AdapterConfig {
   readonly rankStabilised: boolean;
   /** Undefined where the file has a pattern: the tensors then say which modules are adapted. */
   readonly targets: LowRankTargets | undefined;
+  /** Rows of the embedding that the adapter replaces. */
+  readonly tokens: readonly number[];
   /** As it was given when the adapter was trained: a path or a name. */
   readonly baseModel: string | null;
 }
@@ -35,7 +44,6 @@ const NEUTRAL: Readonly<Record<string, unknown>> = {
   alpha_pattern: undefined,
   modules_to_save: undefined,
   layer_replication: undefined,
-  trainable_token_indices: undefined,
   target_parameters: undefined,
   alora_invocation_tokens: undefined,
 };
@@ -68,8 +76,21 @@ export function parseAdapterConfig(path: string, raw: Readonly<Record<string, un
     alpha: alpha as number,
     rankStabilised: rankStabilised as boolean,
     targets: isEmpty(raw.layers_to_transform) && isEmpty(raw.exclude_modules) ? targetsOf() : undefined,
+    tokens: tokensOf(),
     baseModel: baseModel as string | null,
   };
+
+  function tokensOf(): number[] {
+    const { trainable_token_indices: given = null } = raw;
+    const lists: unknown[] =
+      typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.values(given) : [given];
+    const [tokens, ...others] = isEmpty(given) ? [[]] : lists;
+    const isList = Array.isArray(tokens) && tokens.every((id) => Number.isSafeInteger(id) && id >= 0);
+    if (!isList || others.some((other) => JSON.stringify(other) !== JSON.stringify(tokens))) {
+      refuse('trainable_token_indices', 'a list of token ids, the same for input and output');
+    }
+    return tokens as number[];
+  }
 
   function targetsOf(): LowRankTargets | undefined {
     const { target_modules: targets } = raw;
@@ -89,11 +110,16 @@ function isEmpty(value: unknown): boolean {
 
 /** @param modules the names of the adapted modules, which stand for `all-linear` by their last parts. */
 export function formatAdapterConfig(
+  config: TransformerConfig,
   settings: LowRankSettings,
   modules: readonly string[],
   baseModel: string | null,
 ): string {
-  checkLowRankSettings(settings);
+  checkLowRankSettings(settings, config);
+  const tokens = tokenModules(config, settings).map(({ module }) => [
+    module.split('.').at(-1)!,
+    settings.tokens,
+  ]);
   const { rank, alpha, targets, rankStabilised = false } = settings;
   const json = {
     alpha_pattern: {},
@@ -115,6 +141,7 @@ export function formatAdapterConfig(
     target_modules:
       targets === ALL_LINEAR ? [...new Set(modules.map((name) => name.split('.').at(-1)!))] : targets,
     task_type: 'CAUSAL_LM',
+    trainable_token_indices: tokens.length > 0 ? Object.fromEntries(tokens) : null,
     use_dora: false,
     use_rslora: rankStabilised,
   };

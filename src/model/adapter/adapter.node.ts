@@ -22,7 +22,7 @@ export interface SaveAdapterInput {
   /** Of the model that it is trained on. */
   readonly config: TransformerConfig;
   readonly settings: LowRankSettings;
-  /** A and B by name; others are left aside. */
+  /** A, B and rows of tokens by name; others are left aside. */
   readonly weights: Weights;
   /** A path or a name, told to whoever loads the adapter. */
   readonly baseModel: string | null;
@@ -39,7 +39,7 @@ export interface SaveAdapterInput {
 export async function saveAdapter(dir: string, input: SaveAdapterInput): Promise<void> {
   const { config, settings, weights, baseModel, dtype = 'F32', files = new Map() } = input;
   const modules = adaptedModules(config, settings.targets).map(({ module }) => module);
-  const configText = formatAdapterConfig(settings, modules, baseModel);
+  const configText = formatAdapterConfig(config, settings, modules, baseModel);
   const tensors = lowRankSpecs(config, settings).map(({ name, shape }): TensorInput => {
     const weight = weights.get(name);
     if (weight === undefined || !isSameShape(weight.shape, shape)) {

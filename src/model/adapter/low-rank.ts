@@ -26,6 +26,11 @@ export interface LowRankSettings {
   readonly targets: LowRankTargets;
   /** rsLoRA (Kalajdzievski 2023): what the adapter adds keeps its size at larger ranks. Default false. */
   readonly rankStabilised?: boolean;
+  /**
+   * Tokens whose rows of the embedding (and of an output matrix of its own) are trained too, as PEFT's
+   * `trainable_token_indices`: those that the base model was never shown. Default none.
+   */
+  readonly tokens?: readonly number[];
 }
 
 /** A matrix with an adapter: its module (its name without `.weight`), and the names of A and B. */
@@ -42,10 +47,25 @@ const EMBEDDING_MODULE = 'model.embed_tokens';
 const OUTPUT_MODULE = 'lm_head';
 const PROJECTION = /_proj$/;
 
+/** The trained rows of `model.embed_tokens` or `lm_head`; they stand for the model's, they are not added to them. */
+export const tokenRowsName = (module: string) => `${module}.token_adapter.trainable_tokens_delta`;
+
 const lowRankName = (module: string, letter: 'A' | 'B') => `${module}.lora_${letter}${WEIGHT}`;
 
 /** Throws ConfigError that names the setting, its value and its range. */
-export function checkLowRankSettings({ rank, alpha, targets }: LowRankSettings): void {
+export function checkLowRankSettings(
+  { rank, alpha, targets, tokens = [] }: LowRankSettings,
+  config: Pick<TransformerConfig, 'vocabSize'>,
+): void {
+  const isToken = (id: number) => Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize;
+  if (!tokens.every(isToken) || new Set(tokens).size < tokens.length) {
+    throw new ConfigError(
+      `tokens of an adapter must be different ids below ${config.vocabSize}, got ${tokens.join(', ')}.`,
+    );
+  }
+  if (tokens.length > 0 && targets !== ALL_LINEAR && targets.includes(OUTPUT_MODULE)) {
+    throw new ConfigError(`An adapter trains rows of ${OUTPUT_MODULE} or has it as a target, not both.`);
+  }
   if (!(Number.isSafeInteger(rank) && rank >= 1)) {
     throw new ConfigError(`The rank of an adapter must be a whole number of at least 1, got ${rank}.`);
   }
@@ -110,20 +130,42 @@ function noSuchTarget(target: string, linear: readonly AdaptedModule[], config: 
   );
 }
 
-/** Names and shapes of what is trained: A and B of each adapted matrix. */
+/** The matrices with a row for each token: module and name. Empty where no tokens are trained. */
+export function tokenModules(
+  config: TransformerConfig,
+  { tokens = [] }: Pick<LowRankSettings, 'tokens'>,
+): { module: string; weight: string; rows: string }[] {
+  if (tokens.length === 0) return [];
+  return [EMBEDDING_MODULE, ...(config.tieWordEmbeddings ? [] : [OUTPUT_MODULE])].map((module) => ({
+    module,
+    weight: `${module}${WEIGHT}`,
+    rows: tokenRowsName(module),
+  }));
+}
+
+/** Names and shapes of what is trained: A and B of each adapted matrix, and rows of tokens. */
 export function lowRankSpecs(config: TransformerConfig, settings: LowRankSettings): ParameterSpec[] {
-  return adaptedModules(config, settings.targets).flatMap(({ a, b, shape: [rows, columns] }) => [
-    { name: a, shape: [settings.rank, columns] },
-    { name: b, shape: [rows, settings.rank] },
-  ]);
+  const { rank, tokens = [] } = settings;
+  return [
+    ...adaptedModules(config, settings.targets).flatMap(({ a, b, shape: [rows, columns] }) => [
+      { name: a, shape: [rank, columns] },
+      { name: b, shape: [rows, rank] },
+    ]),
+    ...tokenModules(config, settings).map(({ rows }) => ({
+      name: rows,
+      shape: [tokens.length, config.hiddenSize],
+    })),
+  ];
 }
 
 /**
  * B zero, so that training begins with the model as it is; A uniform within 1 / sqrt(in), as PEFT and the paper's
- * code have it (Kaiming-uniform with a = sqrt(5)). A tensor's values depend on the seed and its name alone.
+ * code have it (Kaiming-uniform with a = sqrt(5)). A tensor's values depend on the seed and its name alone. Rows of
+ * tokens begin as those of the model.
  */
 export function initializeLowRank(
   config: TransformerConfig,
+  weights: Weights,
   settings: LowRankSettings,
   seed: number,
 ): Map<string, WeightArray> {
@@ -140,12 +182,22 @@ export function initializeLowRank(
     initial.set(a, { shape: [settings.rank, columns], data });
     initial.set(b, { shape: [rows, settings.rank], data: new Float32Array(rows * settings.rank) });
   }
+  const { tokens = [] } = settings;
+  const width = config.hiddenSize;
+  for (const { weight, rows } of tokenModules(config, settings)) {
+    const { data } = weights.get(weight)!;
+    const own = new Float32Array(tokens.length * width);
+    tokens.forEach((token, i) => {
+      own.set(data.subarray(token * width, (token + 1) * width), i * width);
+    });
+    initial.set(rows, { shape: [tokens.length, width], data: own });
+  }
   return initial;
 }
 
 /**
  * The model's weights with factor B A added, each sum rounded once; matrices without an adapter are the given arrays.
- * @param trained A and B of every adapted matrix, by name; other tensors are left aside.
+ * @param trained A and B of every adapted matrix and the rows of tokens, by name; other tensors are left aside.
  */
 export function mergeLowRank(
   config: TransformerConfig,
@@ -158,6 +210,16 @@ export function mergeLowRank(
   for (const { weight, a, b } of adaptedModules(config, settings.targets)) {
     const base = weights.get(weight)!;
     merged.set(weight, addProduct(base, trained.get(a)!.data, trained.get(b)!.data, factor));
+  }
+  const width = config.hiddenSize;
+  for (const { weight, rows } of tokenModules(config, settings)) {
+    const { shape, data } = weights.get(weight)!;
+    const replaced = Float32Array.from(data);
+    const own = trained.get(rows)!.data;
+    settings.tokens?.forEach((token, i) => {
+      replaced.set(own.subarray(i * width, (i + 1) * width), token * width);
+    });
+    merged.set(weight, { shape, data: replaced });
   }
   return merged;
 }

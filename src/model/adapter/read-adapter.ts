@@ -17,11 +17,17 @@ import {
   BASE_CONFIG_NAME,
   parseAdapterConfig,
 } from './adapter-config.ts';
-import { adaptedModules, type LowRankSettings, mergeLowRank } from './low-rank.ts';
+import {
+  adaptedModules,
+  checkLowRankSettings,
+  type LowRankSettings,
+  lowRankSpecs,
+  mergeLowRank,
+} from './low-rank.ts';
 
 export interface Adapter {
   readonly settings: LowRankSettings;
-  /** A and B by name, without PEFT's prefix, float32. */
+  /** A, B and rows of tokens by name, without PEFT's prefix, float32. */
   readonly weights: Weights;
   /** The names of the adapted modules. */
   readonly modules: readonly string[];
@@ -36,6 +42,8 @@ export interface Adapter {
 /** Before every name in the file: PEFT's wrapper around a wrapper. */
 export const PEFT_PREFIX = 'base_model.model.';
 const TENSOR_NAME = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
+
+const ROWS_NAME = /^base_model\.model\.(model\.embed_tokens|lm_head)\.token_adapter\.trainable_tokens_delta$/;
 
 /** Of a config, what makes a model's numbers; the rest (tokens that end a text, the context) may differ. */
 const SAME_FIELDS = [
@@ -71,10 +79,10 @@ export async function readAdapter(files: CheckpointFiles): Promise<Adapter> {
     for (const [name, { shape }] of source.tensors) {
       weights.set(name.slice(PEFT_PREFIX.length), { shape, data: await source.readFloat32(name) });
     }
-    const { rank, alpha, rankStabilised, targets = modules, baseModel } = config;
+    const { rank, alpha, rankStabilised, targets = modules, tokens, baseModel } = config;
     const baseConfig = await readJsonObject(files, BASE_CONFIG_NAME);
     return {
-      settings: { rank, alpha, rankStabilised, targets },
+      settings: { rank, alpha, rankStabilised, targets, ...(tokens.length > 0 && { tokens }) },
       weights,
       modules,
       baseModel,
@@ -87,9 +95,11 @@ export async function readAdapter(files: CheckpointFiles): Promise<Adapter> {
 }
 
 /** Checks names, types and ranks; gives the modules in the file's order. */
-function modulesOf(path: string, source: TensorSource, { rank }: AdapterConfig): string[] {
+function modulesOf(path: string, source: TensorSource, { rank, tokens }: AdapterConfig): string[] {
   const halves = new Map<string, Set<string>>();
   for (const [name, { shape, dtype }] of source.tensors) {
+    if (ROWS_NAME.test(name) && isFloatDtype(dtype) && shape.length === 2 && shape[0] === tokens.length)
+      continue;
     const [, module, half] = TENSOR_NAME.exec(name) ?? [];
     if (module === undefined || half === undefined) {
       throw new FormatError(
@@ -132,6 +142,7 @@ export function checkAdapter(adapter: Adapter, config: TransformerConfig): void 
       );
     }
   }
+  checkLowRankSettings(settings, config);
   const modules = adaptedModules(config, settings.targets);
   const missing = modules.filter(({ a }) => !weights.has(a)).map(({ module }) => module);
   const known = new Set(modules.map(({ module }) => module));
@@ -145,18 +156,13 @@ export function checkAdapter(adapter: Adapter, config: TransformerConfig): void 
     ];
     throw new FormatError(`${place} ${what.join(' and ')}. Give the model that it was trained on${said}.`);
   }
-  for (const { module, a, b, shape } of modules) {
-    const [rows, columns] = shape;
-    for (const [name, expected] of [
-      [a, [settings.rank, columns]],
-      [b, [rows, settings.rank]],
-    ] as const) {
-      const { shape: got } = weights.get(name)!;
-      if (isSameShape(got, expected)) continue;
-      throw new FormatError(
-        `${place}: ${quoteName(name)} has shape ${shapeText(got)}, but ${module} of this model asks for ${shapeText(expected)}. Give the model that it was trained on${said}.`,
-      );
-    }
+  for (const { name, shape } of lowRankSpecs(config, settings)) {
+    const got = weights.get(name)?.shape;
+    if (got !== undefined && isSameShape(got, shape)) continue;
+    const what = got === undefined ? 'is missing' : `has shape ${shapeText(got)}`;
+    throw new FormatError(
+      `${place}: ${quoteName(name)} ${what}; this model asks for ${shapeText(shape)}. Give the model that it was trained on${said}.`,
+    );
   }
 }
 
