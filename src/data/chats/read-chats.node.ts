@@ -36,7 +36,7 @@ export function noChatError(reports: readonly ReadReport[], cause?: unknown): Da
   if (!first || reports.some(({ numRead }) => numRead > 0)) return undefined;
   return new DataError(
     `No chat in ${reports.map(({ source }) => source).join(', ')}. The first line that is none, ${first.position}: ` +
-      `${first.reason}. Expected lines such as ` +
+      `${clause(first.reason)}. Expected lines such as ` +
       '{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]}.',
     { cause },
   );
@@ -48,6 +48,11 @@ export function skipNotes(reports: readonly ReadReport[]): string[] {
     .filter(({ numSkipped }) => numSkipped > 0)
     .map(
       ({ source, numSkipped, skipped }) =>
-        `${source}: ${numSkipped} lines skipped; the first, ${skipped[0]?.position}: ${skipped[0]?.reason}.`,
+        `${source}: ${numSkipped} lines skipped; the first, ${skipped[0]?.position}: ${clause(skipped[0]?.reason)}.`,
     );
+}
+
+/** A reason inside a sentence: those of templates and formats are sentences of their own. */
+function clause(reason = 'unknown'): string {
+  return reason.replace(/\.$/, '');
 }
