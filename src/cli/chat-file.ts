@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../core/atomic-file.node.ts';
 import { DataError, messageOf } from '../core/errors.ts';
+import { wireMessage } from '../tokenizer/chat-wire.ts';
 import type { ChatMessage } from '../tokenizer/index.ts';
 import { type ChatSettings, changeSetting, SETTING_NAMES } from './chat-settings.ts';
 import { fieldOf } from './generate/generation-flags.ts';
@@ -26,7 +27,8 @@ export async function saveChat(path: string, { messages, settings }: SavedChat):
     );
   }
   const { system, flags, ...own } = settings;
-  const all = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...messages];
+  const written = messages.map((message) => wireMessage(message, true));
+  const all = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...written];
   const value = { format: FORMAT, messages: all, settings: { ...own, generation: flags } };
   await writeFileAtomic(path, `${JSON.stringify(value, undefined, 2)}\n`);
 }

@@ -6,7 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { DataError, messageOf, PlinthError } from '../../core/errors.ts';
 import { parseJsonLines } from '../../core/json-lines.ts';
 import { nearestName } from '../../core/nearest-name.ts';
+import { chatMessageOf, toolDefinitionsOf } from '../../data/chats/chat-record.ts';
 import type { Prompt } from '../../decode/language-model.ts';
+import type { ToolDefinition } from '../../tokenizer/chat-tools.ts';
 import { CHAT_ROLES, type ChatMessage } from '../../tokenizer/index.ts';
 import { fieldOf, GENERATION_FLAGS } from './generation-flags.ts';
 
@@ -76,7 +78,8 @@ export async function readPrompts(
   if (flags.messages !== undefined) {
     const source = `--messages ${flags.messages}`;
     const value = parsed(await readText(flags.messages, '--messages', stdin), source);
-    return one({ messages: withSystem(chatMessages(value, source), flags.system, source) });
+    const messages = withSystem(chatMessages(value, source), flags.system, source);
+    return one({ messages, ...toolsOf(value, source) });
   }
   if (flags.prompts !== undefined) {
     return manyPrompts(
@@ -149,17 +152,23 @@ export function chatMessages(value: unknown, source: string): ChatMessage[] {
       `${source}: expected [{"role":"user","content":"..."}, ...] or {"messages":[...]} with at least one message.`,
     );
   }
-  return list.map((message: unknown, i) => {
-    const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
-    const known = CHAT_ROLES.find((one) => one === role);
-    if (!known || typeof content !== 'string') {
-      throw new DataError(
-        `${source}: message ${i + 1} is ${JSON.stringify(message)?.slice(0, 80)}; expected a "role" ` +
-          `(${CHAT_ROLES.join(', ')}) and a "content" that is a text.`,
-      );
-    }
-    return { role: known, content };
+  return list.map((value: unknown, i) => {
+    const message = chatMessageOf(value, `message ${i + 1}`);
+    if (typeof message !== 'string') return message;
+    throw new DataError(
+      `${source}: ${message}; it is ${JSON.stringify(value)?.slice(0, 80)}. Expected a "role" (${CHAT_ROLES.join(', ')}) ` +
+        'and a "content" that is a text.',
+    );
   });
+}
+
+/** The functions that stand beside messages in an object, to be spread into the prompt. */
+function toolsOf(value: unknown, source: string): { tools?: ToolDefinition[] } {
+  const { tools } = (Array.isArray(value) ? {} : (value ?? {})) as { tools?: unknown };
+  if (tools === undefined || tools === null) return {};
+  const definitions = toolDefinitionsOf(tools);
+  if (typeof definitions === 'string') throw new DataError(`${source}: ${definitions}.`);
+  return { tools: definitions };
 }
 
 function withSystem(messages: ChatMessage[], system: string | undefined, source: string): ChatMessage[] {
@@ -180,7 +189,7 @@ function manyPrompts(text: string, source: string, system: string | undefined): 
     const where = `${source}, line ${line}`;
     const fields: Record<string, unknown> =
       typeof value === 'string' ? { prompt: value } : ((value as Record<string, unknown> | null) ?? {});
-    const { id = line, prompt, messages, ...others } = fields;
+    const { id = line, prompt, messages, tools, ...others } = fields;
     for (const name of Object.keys(others)) {
       if (options.has(name)) {
         throw new DataError(
@@ -200,7 +209,7 @@ function manyPrompts(text: string, source: string, system: string | undefined): 
         `${where}: the id ${JSON.stringify(id)} stands twice. Ids must differ; a line without one has its number.`,
       );
     ids.add(id);
-    prompts.push({ id, prompt: promptOf(prompt, messages, system, where) });
+    prompts.push({ id, prompt: promptOf({ prompt, messages, tools }, system, where) });
   }
   if (prompts.length === 0)
     throw new DataError(`${source} has no prompts: one JSON value a line is expected.`);
@@ -219,14 +228,29 @@ function* jsonLines(text: string, source: string): Generator<{ value: unknown; l
   }
 }
 
-function promptOf(prompt: unknown, messages: unknown, system: string | undefined, where: string): Prompt {
+function promptOf(
+  fields: { prompt: unknown; messages: unknown; tools: unknown },
+  system: string | undefined,
+  where: string,
+): Prompt {
+  const { prompt, messages } = fields;
   if ((prompt === undefined) === (messages === undefined)) {
     throw new DataError(
       `${where}: expected {"prompt":"..."} or {"messages":[...]}, with an "id" if you like; ` +
         `got ${prompt === undefined ? 'neither' : 'both'}.`,
     );
   }
-  if (messages !== undefined) return { messages: withSystem(chatMessages(messages, where), system, where) };
+  if (messages !== undefined) {
+    return {
+      messages: withSystem(chatMessages(messages, where), system, where),
+      ...toolsOf(fields, where),
+    };
+  }
+  if (fields.tools !== undefined) {
+    throw new DataError(
+      `${where}: "tools" belong to a chat, and this is a text to continue. Use "messages".`,
+    );
+  }
   if (system !== undefined) {
     throw new DataError(`${where}: --system needs a chat, and this is a text to continue. Use "messages".`);
   }
