@@ -116,16 +116,21 @@ export async function rejectionSample(
   return found;
 }
 
-interface Draw {
-  readonly prompt: SampledPrompt;
+/** Sample number `choice` of a prompt. */
+export interface Draw {
+  readonly prompt: Pick<SampledPrompt, 'messages'>;
   readonly choice: number;
 }
 
-async function judgedSamples(
+/**
+ * The completions of draws, in order, with log-probabilities where the model gives them. Throws CancelledError when
+ * the signal fires.
+ */
+export async function sampleDraws(
   model: LanguageModel,
   draws: readonly Draw[],
-  { reward, seed = 1, generation = {}, signal }: Omit<BestOfOptions, 'n'>,
-): Promise<JudgedAnswer[]> {
+  { seed = 1, generation = {}, signal }: Pick<BestOfOptions, 'seed' | 'generation' | 'signal'>,
+): Promise<Completion[]> {
   const random = new KeyedRandom(seed);
   const { logprobs, seeded } = model.capabilities;
   const completions = await model.generateMany(
@@ -138,9 +143,16 @@ async function judgedSamples(
       ...(signal && { signal }),
     })),
   );
-  if (signal?.aborted) {
-    throw new CancelledError('Stopped while answers were sampled. The same call samples them again.');
-  }
+  if (!signal?.aborted) return completions;
+  throw new CancelledError('Stopped while answers were sampled. The same call samples them again.');
+}
+
+async function judgedSamples(
+  model: LanguageModel,
+  draws: readonly (Draw & { readonly prompt: SampledPrompt })[],
+  { reward, ...sampling }: Omit<BestOfOptions, 'n'>,
+): Promise<JudgedAnswer[]> {
+  const completions = await sampleDraws(model, draws, sampling);
   const rewards = await reward.score(
     draws.map(({ prompt: { messages, record } }, i) => ({ messages, record, completion: completions[i]! })),
   );

@@ -49,9 +49,9 @@ export function bestOfCurve(pools: readonly (readonly PooledAnswer[])[]): BestOf
   for (let n = 1; n <= size; n *= 2) {
     const bests = pools.map((pool) => bestInPool(pool, n));
     const klBound = bestOfKlBound(n);
-    const kl = meanOf(bests.map((best) => best.kl)).mean;
-    const proxy = meanOf(bests.map((best) => best.proxy));
-    const gold = meanOf(bests.map((best) => best.gold));
+    const kl = meanAndError(bests.map((best) => best.kl)).mean;
+    const proxy = meanAndError(bests.map((best) => best.proxy));
+    const gold = meanAndError(bests.map((best) => best.gold));
     points.push({
       n,
       kl: Number.isFinite(kl) ? kl : klBound,
@@ -95,7 +95,8 @@ function shareOfSubsets(of: number, all: number, n: number): number {
   return share;
 }
 
-function meanOf(values: readonly number[]): { mean: number; error: number } {
+/** Mean and its standard error, 0 for a single value. */
+export function meanAndError(values: readonly number[]): { mean: number; error: number } {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, error: 0 };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
