@@ -25,16 +25,20 @@ export interface ChatModel {
   readonly chatFormat: ChatFormat;
   /** Written where no token is. */
   readonly padId: number;
+  /** Tokens of ChatML where the model had no chat format: its training has not shown them to it. */
+  readonly newTokens?: readonly number[];
   /** tokenizer.json and tokenizer_config.json, to be put beside the weights. */
   readonly files: ReadonlyMap<string, string>;
 }
+
+const CHATML_TOKENS = ['<|im_start|>', '<|im_end|>'] as const;
 
 /** Throws ConfigError for a model without a chat format and without ChatML's tokens; what `loadCheckpoint` throws. */
 export async function openChatModel(folder: string): Promise<ChatModel> {
   const { config, weights } = await loadCheckpoint(folder);
   const loaded = await loadTokenizer(folder);
   const { tokenizer } = loaded;
-  const { chatFormat, tokenizerConfig } = chatOf(tokenizer, loaded.config);
+  const { chatFormat, tokenizerConfig, isNew } = chatOf(tokenizer, loaded.config);
   const endOfTurn =
     tokenizerConfig.eosToken === null ? undefined : tokenizer.specialTokens.get(tokenizerConfig.eosToken);
   const eosTokenIds = [...new Set([...(endOfTurn === undefined ? [] : [endOfTurn]), ...config.eosTokenIds])];
@@ -44,6 +48,7 @@ export async function openChatModel(folder: string): Promise<ChatModel> {
     tokenizer,
     chatFormat,
     padId: config.padTokenId ?? config.eosTokenIds[0] ?? 0,
+    ...(isNew && { newTokens: CHATML_TOKENS.map((name) => tokenizer.specialTokens.get(name)!) }),
     files: new Map([
       ['tokenizer.json', formatTokenizerJson(tokenizer)],
       ['tokenizer_config.json', formatTokenizerConfig(tokenizer, tokenizerConfig)],
@@ -63,11 +68,12 @@ export async function openChatTokenizer(
 function chatOf(
   tokenizer: Tokenizer,
   config: TokenizerConfig,
-): { chatFormat: ChatFormat; tokenizerConfig: TokenizerConfig } {
+): { chatFormat: ChatFormat; tokenizerConfig: TokenizerConfig; isNew: boolean } {
   const own = chatFormatOf(tokenizer, config);
   // Older ChatML without tools is taken for the one with tools.
-  if (own) return { chatFormat: own, tokenizerConfig: { ...config, chatTemplate: own.template } };
-  const hasChatMl = ['<|im_start|>', '<|im_end|>'].every((name) => tokenizer.specialTokens.has(name));
+  if (own)
+    return { chatFormat: own, tokenizerConfig: { ...config, chatTemplate: own.template }, isNew: false };
+  const hasChatMl = CHATML_TOKENS.every((name) => tokenizer.specialTokens.has(name));
   if (!hasChatMl) {
     throw new ConfigError(
       'The model has no chat format, and its tokenizer lacks <|im_start|> and <|im_end|>, which ChatML needs. ' +
@@ -77,5 +83,6 @@ function chatOf(
   return {
     chatFormat: chatMl,
     tokenizerConfig: { ...config, chatTemplate: chatMl.template, eosToken: '<|im_end|>' },
+    isNew: true,
   };
 }

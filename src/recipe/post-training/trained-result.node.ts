@@ -22,13 +22,23 @@ export interface LowRankOptions extends LowRankSettings {
 /** On the rate of a whole model: adapters want about ten times as much, whatever the rank (docs/lora.md). */
 export const LOW_RANK_RATE_FACTOR = 10;
 
+/** An adapter also trains the rows of tokens that the model was never shown. */
+function withNewTokens(
+  lowRank: LowRankSettings,
+  { newTokens }: Pick<ChatModel, 'newTokens'>,
+): LowRankSettings {
+  return newTokens && lowRank.tokens === undefined ? { ...lowRank, tokens: newTokens } : lowRank;
+}
+
 /** The model itself, or an adapter on it. Throws ConfigError for settings that do not fit the model. */
 export function trainableOf(
-  { config, weights }: Pick<ChatModel, 'config' | 'weights'>,
+  model: Pick<ChatModel, 'config' | 'weights' | 'newTokens'>,
   lowRank: LowRankSettings | undefined,
   seed: number,
 ): Trainable {
-  return lowRank ? lowRankModel(config, weights, { ...lowRank, seed }) : fullModel(config, weights);
+  const { config, weights } = model;
+  if (!lowRank) return fullModel(config, weights);
+  return lowRankModel(config, weights, { ...withNewTokens(lowRank, model), seed });
 }
 
 /** To be spread into the request of a `TrainingFolder`. Whether to merge is no part of it: that can be asked later. */
@@ -67,7 +77,7 @@ export async function saveTrained(input: SaveTrainedInput): Promise<TrainingOutc
   const adapterFolder = folder.file('adapter');
   await saveAdapter(adapterFolder, {
     config,
-    settings: lowRank,
+    settings: withNewTokens(lowRank, model),
     weights: result.weights,
     baseModel: resolve(modelFolder),
     files: await filesUnlike(modelFolder, files),
