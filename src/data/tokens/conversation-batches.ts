@@ -89,11 +89,11 @@ export class ConversationBatches implements BatchSource {
     return this.#batchOf([...this.#order.rowsOf(step)].map(({ row }) => this.#rows[row]!));
   }
 
-  /** Each row once, in the order of the packing, the last batch filled up with padding: for measuring. */
+  /** Each row once, in the order of the first epoch, the last batch filled up with padding: for measuring. */
   *once(): Generator<TokenBatch, void, undefined> {
-    for (let first = 0; first < this.#rows.length; first += this.batchSize) {
-      const rows = this.#rows.slice(first, first + this.batchSize);
-      yield this.#batchOf(rows);
+    for (let step = 0; step * this.batchSize < this.#rows.length; step++) {
+      const rows = [...this.#order.rowsOf(step)].filter(({ epoch }) => epoch === 0);
+      yield this.#batchOf(rows.map(({ row }) => this.#rows[row]!));
     }
   }
 
