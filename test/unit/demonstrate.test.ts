@@ -108,7 +108,7 @@ describe('demonstrations of a model', () => {
     expect(third.numAsked).toBe(0);
     expect(shortest).toMatchObject({ numSampled: 0, numKept: 300 });
     expect(shortest.dropped[NOT_BEST]).toBe(300);
-    expect(shortest.meanKeptScore).toBeGreaterThan(shortest.meanScore);
+    expect(shortest.meanKeptScore).toBeGreaterThan(shortest.meanScore!);
     expect(jsonLines(shortest.file).every(({ messages }) => /^\d+$/.test(messages[1].content))).toBe(true);
 
     const pairs = await demonstrate(ofSums(third, { asPairs: true }));
@@ -158,6 +158,7 @@ describe('demonstrations of templates', () => {
     ]);
     // Nowhere has a question but no answer.
     expect(report).toMatchObject({ numPrompts: 5, numAnswers: 12, numKept: 8 });
+    expect(report.meanScore).toBeUndefined();
     expect(report.dropped).toEqual({
       [DUPLICATE]: 4,
       'a cell that the template needs is empty': 1,

@@ -77,7 +77,11 @@ export function demonstrateCommand(): Command {
       '--model <folder>',
       "a model's folder, a run's folder or name, a .gguf file, or http(s)://host/v1#name",
     )
-    .option('--samples <number>', 'answers to each prompt (default: 1)', positiveInteger)
+    .option(
+      '--samples <number>',
+      'answers to each prompt (default: 1), drawn at temperature 1 unless another is given',
+      positiveInteger,
+    )
     .optionsGroup('Choice:')
     .option('--validator <reward>', 'what a valid answer must satisfy; may be repeated', collect)
     .option('--threshold <number>', 'score from which an answer is valid (default: 1)', anyNumber)
@@ -178,7 +182,7 @@ async function print(report: DemonstrationReport, asJson: boolean): Promise<void
   const { visibleText } = await import('../terminal/visible-text.ts');
   const { numPrompts, numAnswers, numKept, numPromptsKept, meanScore, meanKeptScore, dropped, file } = report;
   const scores =
-    meanKeptScore === undefined
+    meanScore === undefined || meanKeptScore === undefined
       ? ''
       : ` Mean score ${figures.precise(meanScore)}, of those kept ${figures.precise(meanKeptScore)}.`;
   const reasons = Object.entries(dropped).map(

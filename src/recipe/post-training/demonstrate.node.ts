@@ -62,8 +62,8 @@ export interface DemonstrationReport {
   readonly numKept: number;
   /** Prompts that gave a chat or a pair at least. */
   readonly numPromptsKept: number;
-  /** Mean scores of all answers and of those that were kept (of pairs: chosen ones are not told apart). */
-  readonly meanScore: number;
+  /** Mean scores of all answers and of those that were kept (of pairs the first only); absent where nothing judges. */
+  readonly meanScore?: number;
   readonly meanKeptScore?: number;
   /** Answers and prompts that gave nothing, by reason, most first. */
   readonly dropped: Readonly<Record<string, number>>;
@@ -130,6 +130,12 @@ export async function demonstrate(options: DemonstrateOptions): Promise<Demonstr
     await writeFileAtomic(file, formatJsonLines(chosen.lines));
     const dropped = [...skipped, ...chosen.dropped].sort((a, b) => b[1] - a[1]);
     const scores = judged.flatMap((one) => one.answers.map(({ score }) => score));
+    if (chosen.lines.length === 0) {
+      const message =
+        'Nothing was kept: no answer was good enough. The report says why; sample more, or ask for less.';
+      onEvent({ type: 'note', level: 'warning', message });
+    }
+    const isJudged = reward !== undefined || validators.length > 0;
     const report: DemonstrationReport = {
       folder: folder.path,
       file,
@@ -138,8 +144,10 @@ export async function demonstrate(options: DemonstrateOptions): Promise<Demonstr
       numSampled,
       numKept: chosen.lines.length,
       numPromptsKept: new Set(chosen.lines.map((line) => JSON.stringify(promptOfLine(line)))).size,
-      meanScore: meanOf(scores),
-      ...(chosen.scores && { meanKeptScore: meanOf(chosen.scores) }),
+      ...(isJudged && {
+        meanScore: meanOf(scores),
+        ...(chosen.scores && chosen.scores.length > 0 && { meanKeptScore: meanOf(chosen.scores) }),
+      }),
       dropped: Object.fromEntries(dropped),
     };
     await writeFileAtomic(folder.file('report.json'), `${JSON.stringify(report, null, 2)}\n`);
@@ -343,5 +351,5 @@ function pairLines(judged: readonly JudgedPrompt[]) {
 const promptOfLine = (line: OutputLine) => ('prompt' in line ? line.prompt : line.messages.slice(0, -1));
 
 function meanOf(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -3,7 +3,8 @@
  * JavaScript module that exports a `RewardFunction`, `sql-valid` and `sql-result` run answers on SQLite. Terms of a
  * mixture may be of any kind.
  */
-import { resolve } from 'node:path';
+import { access } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadRewardModel } from '../../align/reward/reward-checkpoint.node.ts';
 import type { RewardModel } from '../../align/reward/reward-model.ts';
@@ -80,9 +81,19 @@ async function openTerm(
     );
   }
   if (name === 'module') return importReward(argument);
-  const model = await loadRewardModel(argument, { device });
+  const model = await loadRewardModel(await modelFolderIn(argument), { device, name: `model:${argument}` });
   models.push(model);
   return model;
+}
+
+/** The folder of a training holds its result as `model/`. */
+async function modelFolderIn(folder: string): Promise<string> {
+  const inside = join(folder, 'model');
+  const isTraining = await access(join(inside, 'config.json')).then(
+    () => true,
+    () => false,
+  );
+  return isTraining ? inside : folder;
 }
 
 async function importReward(file: string): Promise<RewardFunction> {
