@@ -6,7 +6,7 @@
 import { ConfigError } from '../../core/errors.ts';
 import type { LanguageModel } from '../../decode/language-model.ts';
 import { type AnswerCount, answerEntropy, countAnswers, isAnswer } from './answer-text.ts';
-import { sampleAnswers } from './sample-answers.ts';
+import { type SampleOptions, sampleAnswers } from './sample-answers.ts';
 
 /**
  * `highly-known`: every greedy answer is right. `maybe-known`: some are. `weakly-known`: none is, but a sampled one.
@@ -44,6 +44,8 @@ export interface ProbeOptions {
   readonly seed?: number;
   /** Default 48. */
   readonly maxTokens?: number;
+  /** As `SampleOptions.promptOf`: a base model is asked in plain text. */
+  readonly promptOf?: SampleOptions['promptOf'];
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -59,7 +61,7 @@ export async function probeKnowledge(
   options: ProbeOptions = {},
 ): Promise<Knowledge[]> {
   const { numSamples = DEFAULT_SAMPLES, temperature = DEFAULT_TEMPERATURE, seed = 0 } = options;
-  const { maxTokens = DEFAULT_MAX_TOKENS, signal, onProgress } = options;
+  const { maxTokens = DEFAULT_MAX_TOKENS, promptOf, signal, onProgress } = options;
   if (!(Number.isInteger(numSamples) && numSamples >= 1)) {
     throw new ConfigError(`numSamples must be a whole number of at least 1, got ${numSamples}.`);
   }
@@ -69,7 +71,7 @@ export async function probeKnowledge(
   }
   const prompts = questions.flatMap(({ phrasings }) => phrasings);
   const numAnswers = prompts.length * (1 + numSamples);
-  const common = { seed, maxTokens, ...(signal && { signal }) };
+  const common = { seed, maxTokens, ...(promptOf && { promptOf }), ...(signal && { signal }) };
   const greedy = await sampleAnswers(model, prompts, {
     ...common,
     numSamples: 1,

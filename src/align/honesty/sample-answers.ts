@@ -1,7 +1,7 @@
 /** Several answers to each of many questions, drawn so that each question's answers hang on its own text alone. */
 import { CancelledError } from '../../core/errors.ts';
 import { KeyedRandom } from '../../core/random.ts';
-import type { Completion, LanguageModel } from '../../decode/language-model.ts';
+import type { Completion, LanguageModel, Prompt } from '../../decode/language-model.ts';
 
 export interface SampleOptions {
   /** Answers to each question. */
@@ -11,12 +11,16 @@ export interface SampleOptions {
   readonly seed: number;
   /** Longest answer that is waited for, in tokens. */
   readonly maxTokens: number;
+  /** How a question is put to the model. Default: as a chat's only message. */
+  readonly promptOf?: (question: string) => Prompt;
   /** Log-probabilities of each answer's tokens too. */
   readonly logprobs?: boolean;
   readonly signal?: AbortSignal;
   /** Told after every batch of questions. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+const asChat = (content: string): Prompt => ({ messages: [{ role: 'user', content }] });
 
 /** Answers that decode together, between two calls of `onProgress`. */
 const BATCH = 256;
@@ -30,15 +34,13 @@ export async function sampleAnswers(
   questions: readonly string[],
   options: SampleOptions,
 ): Promise<Completion[][]> {
-  const { numSamples, temperature, maxTokens, signal } = options;
+  const { numSamples, temperature, maxTokens, signal, promptOf = asChat } = options;
   const random = new KeyedRandom(options.seed);
   const perBatch = Math.max(1, Math.floor(BATCH / numSamples));
   const answers: Completion[][] = [];
   for (let at = 0; at < questions.length; at += perBatch) {
     const some = questions.slice(at, at + perBatch);
-    const prompts = some.flatMap((content) =>
-      Array.from({ length: numSamples }, () => ({ messages: [{ role: 'user' as const, content }] })),
-    );
+    const prompts = some.flatMap((question) => Array.from({ length: numSamples }, () => promptOf(question)));
     const each = some.flatMap((question) => {
       const seed = random.fork(question).uint32(0);
       return Array.from({ length: numSamples }, (_, choice) => ({
