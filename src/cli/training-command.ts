@@ -22,10 +22,13 @@ export async function runTraining(
     return;
   }
   const { numParameters, steps, loss, seconds, tokensPerSecond, modelFolder, adapterFolder } = outcome;
+  const { validationLoss, predictedLoss } = outcome;
   const adapter = adapterFolder === undefined ? '' : `Adapter  ${shownPath(adapterFolder)}\n`;
   const expected = expectedBesideActual(outcome);
+  const validated =
+    predictedLoss || validationLoss === undefined ? '' : `, validation ${validationLoss.toFixed(3)}`;
   const trained = Number.isFinite(loss)
-    ? `${steps} steps, final loss ${loss.toFixed(3)}, ${formatDuration(seconds)}, ${formatCount(tokensPerSecond)} tokens/s.`
+    ? `${steps} steps, final loss ${loss.toFixed(3)}${validated}, ${formatDuration(seconds)}, ${formatCount(tokensPerSecond)} tokens/s.`
     : 'This training was finished before; --fresh starts it again.';
   process.stdout.write(
     `${formatCount(numParameters)} parameters. ${trained}\n${expected}${adapter}Model    ${shownPath(modelFolder)}\n`,

@@ -3,8 +3,9 @@
  * chat format gets ChatML, if its tokenizer has the tokens for it.
  */
 import { ConfigError } from '../../core/errors.ts';
-import { loadCheckpoint } from '../../model/checkpoint.node.ts';
-import type { TransformerConfig } from '../../model/config.ts';
+import { loadCheckpoint, openFolder } from '../../model/checkpoint.node.ts';
+import { CONFIG_NAME, readJsonObject } from '../../model/checkpoint-files.ts';
+import { parseHuggingFaceConfig, type TransformerConfig } from '../../model/config.ts';
 import type { Weights } from '../../model/initialize.ts';
 import { loadTokenizer } from '../../tokenizer/index.node.ts';
 import {
@@ -56,12 +57,24 @@ export async function openChatModel(folder: string): Promise<ChatModel> {
   };
 }
 
+export interface ChatReader {
+  readonly tokenizer: Tokenizer;
+  readonly chatFormat: ChatFormat;
+  /** Tokens of the model's context. */
+  readonly contextLength: number;
+}
+
 /** A model's tokenizer and chat format without its weights: what data is looked at with. Throws as `openChatModel`. */
-export async function openChatTokenizer(
-  folder: string,
-): Promise<{ readonly tokenizer: Tokenizer; readonly chatFormat: ChatFormat }> {
-  const { tokenizer, config } = await loadTokenizer(folder);
-  return { tokenizer, chatFormat: chatOf(tokenizer, config).chatFormat };
+export async function openChatReader(folder: string): Promise<ChatReader> {
+  const files = await openFolder(folder);
+  const config = await readJsonObject(files, CONFIG_NAME);
+  if (config === undefined) throw files.missing([CONFIG_NAME]);
+  const { tokenizer, config: tokenizerConfig } = await loadTokenizer(folder);
+  return {
+    tokenizer,
+    chatFormat: chatOf(tokenizer, tokenizerConfig).chatFormat,
+    contextLength: parseHuggingFaceConfig(config).maxPositionEmbeddings,
+  };
 }
 
 /** The model's own format, or ChatML where the tokenizer has its two tokens. */

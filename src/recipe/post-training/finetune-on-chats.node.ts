@@ -21,7 +21,7 @@ import { type ChatValidation, prepareChatSets } from '../stages/chat-data.node.t
 import { fileIdentity, TrainingFolder, type TrainingRequest } from '../training-folder.node.ts';
 import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { openChatModel } from './chat-model.node.ts';
-import { DEFAULT_LENGTH } from './inspect-chats.node.ts';
+import { rowLength } from './inspect-chats.node.ts';
 import { rateForWidth, trainModel } from './train-model.node.ts';
 import {
   LOW_RANK_RATE_FACTOR,
@@ -73,12 +73,7 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
   const onEvent = options.onEvent ?? ignoreEvents;
   const model = await openChatModel(options.model);
   const { config, tokenizer, chatFormat, padId } = model;
-  const length = options.length ?? Math.min(DEFAULT_LENGTH, config.maxPositionEmbeddings);
-  if (length > config.maxPositionEmbeddings) {
-    throw new ConfigError(
-      `length is ${length}; the model's context is ${config.maxPositionEmbeddings} tokens.`,
-    );
-  }
+  const length = rowLength(options.length, config.maxPositionEmbeddings);
   const { lowRank, trainOn = 'assistant' } = options;
   const baseRate = lowRank ? LOW_RANK_RATE_FACTOR * BASE_RATE : BASE_RATE;
   const learningRate = options.learningRate ?? rateForWidth(baseRate, config.hiddenSize);

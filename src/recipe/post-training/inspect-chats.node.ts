@@ -1,28 +1,36 @@
 /** A look at finetuning data before it is trained on, with the tokenizer and the chat format of the model. */
-import { messageOf } from '../../core/errors.ts';
+import { ConfigError, messageOf } from '../../core/errors.ts';
 import { ChatInspector } from '../../data/chats/chat-inspector.ts';
 import type { ChatDataReport } from '../../data/chats/chat-report.ts';
 import { noChatError, readChats } from '../../data/chats/read-chats.node.ts';
 import { loadLanguageIdentifier, type ReadReport } from '../../data/index.node.ts';
 import { type EncodedChat, encodeChat } from '../../tokenizer/index.ts';
-import { openChatTokenizer } from './chat-model.node.ts';
+import { openChatReader } from './chat-model.node.ts';
 
 export interface InspectChatsOptions {
   /** The model's folder, with tokenizer.json. */
   readonly model: string;
   /** JSON Lines of chats. */
   readonly files: readonly string[];
-  /** Tokens of a row of the training. Default 256, as of `finetuneOnChats`. */
+  /** Tokens of a row of the training; as of `finetuneOnChats` when left out. */
   readonly length?: number;
   readonly signal?: AbortSignal;
 }
 
-export const DEFAULT_LENGTH = 256;
+const DEFAULT_LENGTH = 256;
+
+/** Tokens of a row. Throws ConfigError for more than the model's context. */
+export function rowLength(asked: number | undefined, contextLength: number): number {
+  const length = asked ?? Math.min(DEFAULT_LENGTH, contextLength);
+  if (length <= contextLength) return length;
+  throw new ConfigError(`length is ${length}; the model's context is ${contextLength} tokens.`);
+}
 
 /** Throws DataError when no line is a chat, with the first line's fault; ConfigError for a model without a chat format. */
 export async function inspectChats(options: InspectChatsOptions): Promise<ChatDataReport> {
-  const { tokenizer, chatFormat } = await openChatTokenizer(options.model);
-  const inspector = new ChatInspector(options.length ?? DEFAULT_LENGTH, await loadLanguageIdentifier());
+  const { tokenizer, chatFormat, contextLength } = await openChatReader(options.model);
+  const cutAt = rowLength(options.length, contextLength);
+  const inspector = new ChatInspector(cutAt, await loadLanguageIdentifier());
   const reports: ReadReport[] = [];
   for await (const { chat, position, report } of readChats(options.files, reports)) {
     options.signal?.throwIfAborted();
