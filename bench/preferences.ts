@@ -33,7 +33,7 @@ const device = cpuDevice();
 const temporary = await mkdtemp(join(tmpdir(), 'plinth-preferences-'));
 const run = values.run ?? join(temporary, 'run');
 if (!(await stat(join(run, 'model')).catch(() => undefined))) {
-  await runRecipe(atlas, { folder: run, minutes: 9, device, overrides: RUN });
+  await runRecipe(atlas, { folder: run, overrides: RUN });
 }
 
 /** The questions and answers that the run was finetuned on. */

@@ -38,6 +38,25 @@ describe('rows', () => {
     expect(text(actions)).toBe('blue<|im_end|>green<|im_end|>');
   });
 
+  test('tools are part of the prompt, calls of the answer', () => {
+    const tools = [{ type: 'function' as const, function: { name: 'sum' } }];
+    const call: ChatMessage = {
+      role: 'assistant',
+      content: '',
+      toolCalls: [{ name: 'sum', arguments: { a: 1 } }],
+    };
+    const wide = { ...encoding, length: 1000 };
+    const pair = { messages: [user('1+2?')], tools, chosen: [call], rejected: [assistant('4')] };
+    const rows = pairRows(pair, wide);
+    if (typeof rows === 'string') throw new Error(rows);
+    for (const { tokens, actions } of [rows.chosen, rows.rejected]) {
+      const isPrompt = (t: number) => actions[t] === 0;
+      expect(text(Array.from(tokens).filter((_, t) => isPrompt(t)))).toContain('"name": "sum"');
+    }
+    const chosen = Array.from(rows.chosen.tokens).filter((_, t) => rows.chosen.actions[t] === 1);
+    expect(text(chosen)).toMatch(/^<tool_call>\n\{"name": "sum".*<\|im_end\|>$/s);
+  });
+
   test('an empty answer is the end of the turn alone', () => {
     const row = answerRow([user('sky?')], [assistant('')], encoding);
     if (typeof row === 'string') throw new Error(row);
