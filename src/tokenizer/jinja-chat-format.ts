@@ -21,6 +21,9 @@ import { JinjaTemplate } from './jinja-template.ts';
 /** Prefixes are rendered again for every message, so the work grows with the square of their number. */
 export const MAX_TEMPLATE_MESSAGES = 512;
 
+/** What ends the thoughts of an answer in the formats of models that think aloud. */
+const THOUGHTS_END = '</think>';
+
 export interface JinjaChatOptions {
   /** Names of the control tokens that the template may write. */
   specialTokens: Iterable<string>;
@@ -191,7 +194,7 @@ function ownLength(
   index: number,
   which: 'first' | 'last',
 ): number {
-  const own = content.trim();
+  const own = turn.includes(content.trim()) ? content.trim() : withoutThoughts(content);
   const places = [...(own === '' && toolCalls.length > 0 ? [] : [own]), ...toolCalls.map(({ name }) => name)];
   let said = 0;
   let contentAt = -1;
@@ -213,6 +216,13 @@ function ownLength(
   });
   if (end < 0 && which === 'first') throw cannotTell('does not end the turn', index);
   return end < 0 ? turn.length : end;
+}
+
+/** What follows an answer's thoughts, which templates leave out once others have spoken. */
+function withoutThoughts(content: string): string {
+  const at = content.lastIndexOf(THOUGHTS_END);
+  const answer = at < 0 ? '' : content.slice(at + THOUGHTS_END.length).trim();
+  return answer === '' ? content.trim() : answer;
 }
 
 function isWritten({ name, arguments: given }: ToolCall, turn: string): boolean {

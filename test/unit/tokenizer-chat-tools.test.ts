@@ -224,6 +224,26 @@ describe('templates of others with tools', () => {
     expect(ofRole(chat, 'tool')).toContain('<tool_response>\n12:05\n</tool_response>');
   });
 
+  it('finds answers whose thoughts the template drops once others have spoken', () => {
+    const template =
+      "{% for m in messages %}{% if m.role == 'assistant' and not loop.last %}{% set said = m.content.split('</think>')[-1].lstrip('\\n') %}" +
+      "{% else %}{% set said = m.content %}{% endif %}{{ '<|im_start|>' + m.role + '\\n' + said + '<|im_end|>\\n' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+    const format = jinjaChatFormat(template, { specialTokens: specialTokens() });
+    const turn = (word: string): ChatMessage[] => [
+      { role: 'user', content: `${word}?` },
+      { role: 'assistant', content: `<think>\nhm ${word}\n</think>\n\n${word}!` },
+    ];
+    const chat = encodeChat(tokenizer, format, [...turn('one'), ...turn('two')]);
+    expect(targets(chat)).toBe('one!<|im_end|><think>\nhm two\n</think>\n\ntwo!<|im_end|>');
+    const rewritten = jinjaChatFormat(template.replace("lstrip('\\n')", 'upper'), {
+      specialTokens: specialTokens(),
+    });
+    expect(() => encodeChat(tokenizer, rewritten, [...turn('one'), ...turn('two')])).toThrow(
+      'rewrites the content of messages[1]',
+    );
+  });
+
   it('takes arguments as text where the template wants that', () => {
     const asText = QWEN_LIKE.replace('c.function.arguments | tojson', "'' + c.function.arguments");
     const format = jinjaChatFormat(asText, { specialTokens: specialTokens() });
