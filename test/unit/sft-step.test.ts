@@ -114,10 +114,10 @@ describe('which tokens are targets', () => {
 
   test('a conversation is a row of actions and evidence', () => {
     const encoded = { ids: first!.tokens, lossMask: Uint8Array.from(first!.lossMask) };
-    expect([...conversationRow(encoded).actions]).toEqual(first!.lossMask);
+    expect(Array.from(conversationRow(encoded).actions)).toEqual(first!.lossMask);
     const last = conversationRow(encoded, { actions: 'last' });
-    expect([...last.actions]).toEqual([0, 0, 0, 0, 0, 0, 0, 1, 1]);
-    expect([...(last.tokens as Int32Array)]).toEqual(first!.tokens);
+    expect(Array.from(last.actions)).toEqual([0, 0, 0, 0, 0, 0, 0, 1, 1]);
+    expect(Array.from(last.tokens)).toEqual(first!.tokens);
   });
 
   test('once gives every row once', () => {
