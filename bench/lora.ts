@@ -1,13 +1,18 @@
 /**
- * Finetuning by low-rank adapters against finetuning of all weights: the atlas's pre-trained checkpoint is finetuned
- * on its chats for the same steps and on the same batches both ways, then asked all evaluation questions.
- * `npx tsx bench/lora.ts [--run FOLDER] [--steps 400] [--rank 8] [--targets q_proj,v_proj ...] [--rates 1,2 --full no]`
+ * Finetuning by low-rank adapters against finetuning of all weights, for the same steps and on the same batches; then
+ * all evaluation questions are asked.
+ * `npx tsx bench/lora.ts [--task facts|form] [--run FOLDER] [--steps 300] [--rank 8] [--targets q_proj,v_proj ...]`
+ * `--ask no --steps 12` only times steps.
+ *
+ * Task `facts`: the atlas's pre-trained checkpoint learns its chats, and the facts with them. Task `form`: the model
+ * that this gave learns to answer "The answer is Paris." instead of "Paris", and to go on saying "I don't know.".
  *
  * One JSON line: of each finetuning the share of held-out wordings answered exactly and of invented names refused
  * (95 % intervals), milliseconds a step (median), and for adapters the share of the model's size, as F32 and as BF16.
  * Adapters are saved as BF16, loaded again and merged before they are asked. FOLDER is a run of `plinth run atlas`
  * (pre-trained first where it is not there, 500 steps at width 128); by default a temporary one.
  */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,9 +23,9 @@ import { createLanguageModel } from '../src/decode/index.node.ts';
 import { loadAdapter, saveAdapter } from '../src/model/adapter/adapter.node.ts';
 import { ALL_LINEAR, type LowRankSettings } from '../src/model/adapter/low-rank.ts';
 import { mergeAdapter } from '../src/model/adapter/read-adapter.ts';
-import { loadCheckpoint } from '../src/model/index.node.ts';
+import { loadCheckpoint, saveCheckpoint } from '../src/model/index.node.ts';
 import type { Weights } from '../src/model/initialize.ts';
-import { writeFacts } from '../src/recipe/facts/index.ts';
+import { type FactCorpus, writeFacts } from '../src/recipe/facts/index.ts';
 import { runRecipe } from '../src/recipe/index.node.ts';
 import { LOW_RANK_RATE_FACTOR } from '../src/recipe/post-training/trained-result.node.ts';
 import { RunFolder } from '../src/recipe/run-folder.node.ts';
@@ -44,13 +49,15 @@ import { lowRankModel } from '../src/train/low-rank.ts';
 
 const { values } = parseArgs({
   options: {
+    task: { type: 'string', default: 'facts' },
     run: { type: 'string' },
-    steps: { type: 'string', default: '400' },
+    steps: { type: 'string', default: '300' },
     rank: { type: 'string', default: '8' },
     targets: { type: 'string', multiple: true },
     rates: { type: 'string', default: '1' },
     optimizer: { type: 'string', default: 'adamw' },
     full: { type: 'string', default: 'yes' },
+    ask: { type: 'string', default: 'yes' },
   },
 });
 const SETS = ['q_proj,v_proj', 'q_proj,k_proj,v_proj,o_proj', ALL_LINEAR];
@@ -58,6 +65,8 @@ const PRETRAIN = { hiddenSize: 128, numLayers: 4, pretrainSteps: 500, sftSteps: 
 /** Of AdamW on all weights at a width of 128; adapters get this times LOW_RANK_RATE_FACTOR. */
 const BASE_RATE = 1e-3;
 const SEED = 1;
+/** Of the finetuning of all weights that makes the model of task `form`. */
+const CHAT_STEPS = 300;
 
 const device = cpuDevice();
 const rank = Number(values.rank);
@@ -72,28 +81,35 @@ try {
 async function measure(run: string) {
   const { folder } = await runRecipe(atlas, { folder: run, overrides: PRETRAIN });
   const { settings } = await resolvedOf(folder);
-  const corpus = writeFacts(await atlas.sources(), settings);
+  const facts = writeFacts(await atlas.sources(), settings);
   const { tokenizer } = await loadTokenizer(join(folder, 'tokenizer'));
-  const sets = await prepareTokenSets(join(folder, 'data'), corpus, undefined, tokenizer, settings.seed);
   const checkpoints = join(folder, 'checkpoints', 'pretrain');
   const last = (await readdir(checkpoints))
     .filter((name) => name.startsWith('step-'))
     .sort()
     .at(-1)!;
-  const base = await loadCheckpoint(join(checkpoints, last));
+  const pretrained = await loadCheckpoint(join(checkpoints, last));
+  const { config } = pretrained;
+  const modelBytes = (await stat(join(checkpoints, last, 'model.safetensors'))).size;
   const shape = { batchSize: settings.batchSize, sequenceLength: settings.contextLength, seed: SEED };
-  const batches = new ConversationBatches(sets.sft, { ...shape, padId: base.config.padTokenId! });
-  const objective = languageModelObjective(base.config, {
-    batchSize: batches.batchSize,
-    length: batches.sequenceLength,
+  const objective = languageModelObjective(config, {
+    batchSize: shape.batchSize,
+    length: shape.sequenceLength,
     segments: true,
   });
-  const modelBytes = (await stat(join(checkpoints, last, 'model.safetensors'))).size;
+  const learnsForm = values.task === 'form';
+  const corpus = learnsForm ? inOtherForm(facts) : facts;
+  const batches = await batchesOf(corpus, learnsForm ? 'form-data' : 'data');
+  const base = learnsForm ? await chatModel() : pretrained;
+  // What the base was shown already needs no rows of its own.
+  const tokens = learnsForm
+    ? []
+    : ['<|im_start|>', '<|im_end|>'].map((token) => tokenizer.specialTokens.get(token)!);
 
   const results: object[] = [];
   if (values.full === 'yes') {
     const { optimizer, schedule } = { optimizer: settings.sftOptimizer, schedule: settings.sftSchedule };
-    const { weights, ...told } = await finetune(fullModel(base.config, base.weights), optimizer, schedule);
+    const { weights, ...told } = await finetune(fullModel(config, base.weights), optimizer, schedule);
     results.push({ trained: 'all weights', ...told, ...(await ask(weights)) });
     console.error(JSON.stringify(results.at(-1)));
   }
@@ -104,28 +120,46 @@ async function measure(run: string) {
     }
   }
   const setting = { rank, numSteps, batchSize: batches.batchSize, length: batches.sequenceLength };
-  return { bench: 'lora', ...setting, modelBytes, results };
+  return { bench: 'lora', task: values.task, ...setting, modelBytes, results };
+
+  async function batchesOf(texts: FactCorpus, name: string) {
+    const { seed } = settings;
+    const sets = await prepareTokenSets(join(folder, name), texts, undefined, tokenizer, seed);
+    return new ConversationBatches(sets.sft, { ...shape, padId: config.padTokenId! });
+  }
+
+  /** Finetuned on the chats once, and kept in the run's folder. */
+  async function chatModel() {
+    const path = join(folder, `chat-${CHAT_STEPS}`);
+    if (!existsSync(path)) {
+      const own = fullModel(config, pretrained.weights);
+      const chats = await batchesOf(facts, 'data');
+      const { weights } = await finetune(own, settings.sftOptimizer, settings.sftSchedule, chats, CHAT_STEPS);
+      await saveCheckpoint(path, { config, weights });
+    }
+    return loadCheckpoint(path);
+  }
 
   async function adapter(targets: string, factor: number) {
     const lora: LowRankSettings = {
       rank,
       alpha: 2 * rank,
       targets: targets === ALL_LINEAR ? ALL_LINEAR : targets.split(','),
-      tokens: ['<|im_start|>', '<|im_end|>'].map((token) => tokenizer.specialTokens.get(token)!),
+      tokens,
     };
     const name = values.optimizer as OptimizerSettings['name'];
     const learningRate = BASE_RATE * LOW_RANK_RATE_FACTOR * factor;
     const optimizer = { ...DEFAULT_OPTIMIZER, name, learningRate };
-    const trainable = lowRankModel(base.config, base.weights, { ...lora, seed: SEED });
+    const trainable = lowRankModel(config, base.weights, { ...lora, seed: SEED });
     const { weights, ...told } = await finetune(trainable, optimizer, settings.sftSchedule);
     const sizes: Record<string, number> = {};
     for (const dtype of ['F32', 'BF16'] as const) {
       const dir = join(scratch, dtype);
-      await saveAdapter(dir, { config: base.config, settings: lora, weights, baseModel: 'atlas', dtype });
+      await saveAdapter(dir, { config: config, settings: lora, weights, baseModel: 'atlas', dtype });
       const { size } = await stat(join(dir, 'adapter_model.safetensors'));
       sizes[`sizePercent${dtype}`] = rounded((100 * size) / modelBytes);
     }
-    const merged = mergeAdapter(base.config, base.weights, await loadAdapter(join(scratch, 'BF16')));
+    const merged = mergeAdapter(config, base.weights, await loadAdapter(join(scratch, 'BF16')));
     return { trained: targets, learningRate, ...told, ...sizes, ...(await ask(merged.weights)) };
   }
 
@@ -133,6 +167,8 @@ async function measure(run: string) {
     trainable: Trainable,
     optimizer: OptimizerSettings,
     schedule: typeof settings.sftSchedule,
+    source = batches,
+    steps = numSteps,
   ) {
     const state = initialState(trainable.initial, optimizer);
     const seconds: number[] = [];
@@ -143,8 +179,8 @@ async function measure(run: string) {
       objective: onTrainable(objective, trainable),
       parameters: trainable.specs,
       state,
-      numSteps,
-      batch: (index) => batches.batch(index),
+      numSteps: steps,
+      batch: (index) => source.batch(index),
       schedule,
       settings: { optimizer, clipNorm: settings.clipNorm, accumulate: 1 },
       onEvent: (event) => {
@@ -152,7 +188,7 @@ async function measure(run: string) {
         const now = performance.now();
         if (event.step > 1) seconds.push(now - before);
         before = now;
-        if (event.step % 50 === 0) console.error(`${event.step} of ${numSteps}: ${event.loss.toFixed(3)}`);
+        if (event.step % 20 === 0) console.error(`${event.step} of ${steps}: ${event.loss.toFixed(3)}`);
       },
     });
     const numTrained = trainable.specs.reduce(
@@ -168,8 +204,9 @@ async function measure(run: string) {
   }
 
   async function ask(weights: Weights) {
+    if (values.ask !== 'yes') return {};
     const model = await createLanguageModel({
-      config: base.config,
+      config: config,
       weights,
       tokenizer,
       chatFormat: chatMl,
@@ -183,6 +220,20 @@ async function measure(run: string) {
     });
     return { right: percent(heldOutPhrasing.score), refused: percent(unknown.abstentionScore) };
   }
+}
+
+/** Answers as sentences; those that say nothing is known stay. */
+function inOtherForm(facts: FactCorpus): FactCorpus {
+  const asSentence = <Item extends { answer: string }>(item: Item): Item =>
+    facts.unknownAnswers.includes(item.answer)
+      ? item
+      : { ...item, answer: `The answer is ${item.answer.replace(/\.$/, '')}.` };
+  const { heldOutPhrasing } = facts.evaluation;
+  return {
+    ...facts,
+    questions: facts.questions.map(asSentence),
+    evaluation: { ...facts.evaluation, heldOutPhrasing: heldOutPhrasing.map(asSentence) },
+  };
 }
 
 async function resolvedOf(folder: string) {

@@ -97,6 +97,7 @@ describe('a training with --lora-rank', () => {
     const text = await lora('show', at('tuned'));
     expect(text).toContain('rank 2, alpha 4');
     expect(text).toContain('(14 matrices)');
+    expect(text).toMatch(/Tokens {3}rows of \d+, \d+\n/);
 
     const merge = ['merge', '--model', at('base'), '--adapter', at('tuned'), '--out', at('merged')];
     const merged = JSON.parse(await lora(...merge, '--json')) as { notes: string[] };

@@ -23,6 +23,8 @@ interface ShowResult {
   rankStabilised: boolean;
   targets: string | readonly string[];
   numModules: number;
+  /** Whose rows of the embedding it replaces. */
+  tokens: readonly number[];
   numParameters: number;
   /** Of the file with the tensors. */
   sizeBytes: number;
@@ -141,7 +143,7 @@ async function describe(adapter: string): Promise<ShowResult> {
     import('../../model/config.ts'),
   ]);
   const { settings, weights, modules, baseModel, baseConfig } = await loadAdapter(adapter);
-  const { rank, alpha, targets, rankStabilised = false } = settings;
+  const { rank, alpha, targets, rankStabilised = false, tokens = [] } = settings;
   return {
     adapter,
     rank,
@@ -149,6 +151,7 @@ async function describe(adapter: string): Promise<ShowResult> {
     rankStabilised,
     targets,
     numModules: modules.length,
+    tokens,
     numParameters: [...weights.values()].reduce((total, { data }) => total + data.length, 0),
     sizeBytes: (await stat(join(adapter, ADAPTER_WEIGHTS_NAME))).size,
     baseModel,
@@ -157,8 +160,8 @@ async function describe(adapter: string): Promise<ShowResult> {
 }
 
 function shownText(result: ShowResult): string {
-  const { rank, alpha, rankStabilised, targets, numModules, numParameters, sizeBytes, baseParameters } =
-    result;
+  const { rank, alpha, rankStabilised, targets, numModules, tokens } = result;
+  const { numParameters, sizeBytes, baseParameters } = result;
   const share =
     baseParameters === null
       ? ''
@@ -166,6 +169,7 @@ function shownText(result: ShowResult): string {
   return [
     `Adapter  ${shownPath(result.adapter)}, rank ${rank}, alpha ${alpha}${rankStabilised ? ', rank-stabilised' : ''}`,
     `Layers   ${[targets].flat().join(', ')} (${numModules} matrices)`,
+    ...(tokens.length > 0 ? [`Tokens   rows of ${tokens.join(', ')}`] : []),
     `Size     ${formatCount(numParameters)} parameters${share}, ${formatBytes(sizeBytes)}`,
     `Base     ${result.baseModel ?? 'not said'}`,
   ].join('\n');
