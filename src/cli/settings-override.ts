@@ -12,7 +12,10 @@ import { DEFAULT_SCHEDULE } from '../train/schedule.ts';
 type Kind = 'number' | 'text';
 
 const NUMBERS: Record<
-  Exclude<keyof RecipeSettings, 'pretrainOptimizer' | 'sftOptimizer' | 'pretrainSchedule' | 'sftSchedule'>,
+  Exclude<
+    keyof RecipeSettings,
+    'pretrainOptimizer' | 'sftOptimizer' | 'preferOptimizer' | 'pretrainSchedule' | 'sftSchedule'
+  >,
   Kind
 > = {
   seed: 'number',
@@ -26,6 +29,7 @@ const NUMBERS: Record<
   batchSize: 'number',
   pretrainSteps: 'number',
   sftSteps: 'number',
+  preferSteps: 'number',
   clipNorm: 'number',
   unknownShare: 'number',
   proseShare: 'number',
@@ -35,6 +39,7 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ...Object.entries(NUMBERS),
   ...groupKinds('pretrainOptimizer', DEFAULT_OPTIMIZER),
   ...groupKinds('sftOptimizer', DEFAULT_OPTIMIZER),
+  ...groupKinds('preferOptimizer', DEFAULT_OPTIMIZER),
   ...groupKinds('pretrainSchedule', DEFAULT_SCHEDULE),
   ...groupKinds('sftSchedule', DEFAULT_SCHEDULE),
 ]);

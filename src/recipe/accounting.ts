@@ -103,7 +103,8 @@ export function trainingWork(events: readonly PlinthEvent[], stage: string): Wor
   for (const event of steps) {
     const stepTokens = event.tokens / event.step;
     tokens += stepTokens;
-    flops += (event.gflops * 1e9 * stepTokens) / event.tokensPerSecond;
+    // A whole number of operations, whatever the two rates were rounded to.
+    flops += Math.round((event.gflops * 1e9 * stepTokens) / event.tokensPerSecond);
   }
   return { flops, tokens };
 }

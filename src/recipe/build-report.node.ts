@@ -7,14 +7,19 @@ import { WEIGHTS_NAME } from '../model/checkpoint-files.ts';
 import { numParameters, type TransformerConfig } from '../model/config.ts';
 import type { Device } from '../runtime/device.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
+import type { OptimizerSettings } from '../train/optimizer.ts';
+import { accountFor, type StageUse, scoringWork, trainingWork, type Work } from './accounting.ts';
 import { type FactCorpus, factStatistics } from './facts/index.ts';
 import { describeMachine } from './machine.node.ts';
+import { secondsPerPreferStep } from './plan.ts';
 import type { Recipe, RecipeSource } from './recipe.ts';
 import type { CoverageRow, LossCurve, Report, StageReport } from './report/report.ts';
 import type { ResolvedRun, RunFolder } from './run-folder.node.ts';
 import type { RunEvaluation } from './stages/evaluate-facts.ts';
 import { type FactTokenSets, pretrainingTexts } from './stages/fact-data.node.ts';
 import { rowsByShare } from './stages/mixed-batches.ts';
+import type { PreferStageResult } from './stages/prefer-stage.node.ts';
+import { PAIR_TEMPERATURE, type StoredPairs } from './stages/preference-pairs.node.ts';
 import type { Prose } from './stages/prose-data.node.ts';
 
 /** Points of a loss curve that are kept; more say no more in a chart. */
@@ -33,6 +38,8 @@ export interface ReportInput {
   readonly device: Device;
   readonly resolved: ResolvedRun;
   readonly evaluation: RunEvaluation;
+  /** Undefined in runs without preferences. */
+  readonly preferred: (PreferStageResult & { readonly made: StoredPairs }) | undefined;
   readonly modelFolder: string;
 }
 
@@ -42,24 +49,10 @@ export async function buildReport(input: ReportInput): Promise<Report> {
   const events = await folder.readMetrics();
   const curves = curvesOf(events);
   const numBytes = textBytes(input.corpus);
-  const stages: StageReport[] = (['pretrain', 'sft'] as const).map((stage) => {
-    const steps = stage === 'pretrain' ? settings.pretrainSteps : settings.sftSteps;
-    const optimizer = stage === 'pretrain' ? settings.pretrainOptimizer : settings.sftOptimizer;
-    const curve = curves.find((one) => one.stage === stage);
-    const validationLoss = curve?.validation.at(-1)?.loss;
-    return {
-      stage,
-      steps,
-      tokens: steps * settings.batchSize * settings.contextLength,
-      plannedSeconds: steps * resolved.secondsPerStep,
-      seconds: folder.stageSeconds[stage] ?? 0,
-      finalLoss: curve?.points.at(-1)?.loss ?? Number.NaN,
-      learningRate: optimizer.learningRate,
-      ...(validationLoss !== undefined && { validationLoss }),
-      ...(stage === 'pretrain' && resolved.predictedLoss && { predictedLoss: resolved.predictedLoss }),
-    };
-  });
-  const stepEvents = events.filter((event): event is TrainStepEvent => event.type === 'train-step');
+  const stages = stageReports(input, events, curves);
+  const stepEvents = events.filter(
+    (event): event is TrainStepEvent => event.type === 'train-step' && event.stage !== 'prefer',
+  );
   const speed = medianOf(stepEvents.map(({ tokensPerSecond }) => tokensPerSecond));
   const gflops = medianOf(stepEvents.map((event) => event.gflops));
   return {
@@ -95,12 +88,13 @@ export async function buildReport(input: ReportInput): Promise<Report> {
       stages,
     },
     train: {
-      steps: settings.pretrainSteps + settings.sftSteps,
+      steps: stages.reduce((total, { steps }) => total + steps, 0),
       tokens: stages.reduce((total, { tokens }) => total + tokens, 0),
       tokensPerSecond: speed,
       gflops,
       shareOfPeak: gflops / resolved.sgemmGflops,
-      finalLoss: stages.at(-1)!.finalLoss,
+      // Of text; a loss of preferences is none of tokens.
+      finalLoss: stages.findLast(({ stage }) => stage !== 'prefer')!.finalLoss,
     },
     curves,
     evaluation: {
@@ -109,9 +103,94 @@ export async function buildReport(input: ReportInput): Promise<Report> {
       heldOutPhrasing: evaluation.heldOutPhrasing,
       unknown: evaluation.unknown,
     },
+    ...preferenceReport(input),
+    accounting: accountFor(stageUses(input, events)),
     samples: evaluation.samples,
     settings: { ...settings },
     commands: commandsOf(input),
+  };
+}
+
+function stageReports(
+  { folder, resolved, preferred }: ReportInput,
+  events: readonly PlinthEvent[],
+  curves: readonly LossCurve[],
+): StageReport[] {
+  const { settings, secondsPerStep, predictedLoss } = resolved;
+  const tokensPerStep = settings.batchSize * settings.contextLength;
+  const reportOf = (
+    stage: string,
+    planned: Pick<StageReport, 'steps' | 'tokens' | 'plannedSeconds' | 'learningRate'>,
+  ): StageReport => {
+    const curve = curves.find((one) => one.stage === stage);
+    const validationLoss = curve?.validation.at(-1)?.loss;
+    return {
+      stage,
+      ...planned,
+      seconds: folder.stageSeconds[stage] ?? 0,
+      finalLoss: curve?.points.at(-1)?.loss ?? Number.NaN,
+      ...(validationLoss !== undefined && { validationLoss }),
+      ...(stage === 'pretrain' && predictedLoss && { predictedLoss }),
+    };
+  };
+  const onText = (stage: string, steps: number, { learningRate }: OptimizerSettings) =>
+    reportOf(stage, {
+      steps,
+      tokens: steps * tokensPerStep,
+      plannedSeconds: steps * secondsPerStep,
+      learningRate,
+    });
+  return [
+    onText('pretrain', settings.pretrainSteps, settings.pretrainOptimizer),
+    onText('sft', settings.sftSteps, settings.sftOptimizer),
+    ...(preferred
+      ? [
+          reportOf('prefer', {
+            steps: settings.preferSteps,
+            tokens: Math.round(trainingWork(events, 'prefer')?.tokens ?? 0),
+            plannedSeconds: settings.preferSteps * secondsPerPreferStep(secondsPerStep),
+            learningRate: settings.preferOptimizer.learningRate,
+          }),
+        ]
+      : []),
+  ];
+}
+
+/** Every stage so far; the report itself is not done yet. */
+function stageUses(
+  { folder, config, evaluation, preferred }: ReportInput,
+  events: readonly PlinthEvent[],
+): StageUse[] {
+  const generation: Record<string, Work | undefined> = {
+    prefer: preferred?.made.generated,
+    evaluate: evaluation.generated,
+  };
+  return Object.entries(folder.stageSeconds)
+    .filter(([stage]) => stage !== 'report')
+    .map(([stage, seconds]) => {
+      const training = trainingWork(events, stage);
+      return {
+        stage,
+        seconds,
+        ...(training && { training }),
+        ...(generation[stage] && { generation: generation[stage] }),
+        ...(stage === 'prefer' && preferred && { scoring: scoringWork(config, preferred.lengths) }),
+      };
+    });
+}
+
+function preferenceReport({ preferred, evaluation }: ReportInput): Pick<Report, 'preference'> {
+  if (!preferred || !evaluation.changes) return {};
+  const { numQuestions, numAnswers, numByFault } = preferred.made;
+  return {
+    preference: {
+      numQuestions,
+      numAnswers,
+      temperature: PAIR_TEMPERATURE,
+      numPairs: preferred.numPairs,
+      pairsByFault: numByFault,
+      changes: evaluation.changes,
+    },
   };
 }
 
@@ -234,8 +313,15 @@ function medianOf(values: readonly number[]): number {
 function commandsOf({ recipe, folder, resolved }: ReportInput): string[] {
   const { minutes } = folder.request;
   // What the plan took from the machine's speed; the rest follows from these.
-  const measured = ['hiddenSize', 'numLayers', 'batchSize', 'pretrainSteps', 'sftSteps'] as const;
-  const settings = measured.map((name) => `--set ${name}=${resolved.settings[name]}`).join(' ');
+  const measured = [
+    'hiddenSize',
+    'numLayers',
+    'batchSize',
+    'pretrainSteps',
+    'sftSteps',
+    'preferSteps',
+  ] as const;
+  const settings = measured.map((name) => `--set ${name}=${resolved.settings[name] ?? 0}`).join(' ');
   return [
     `npx plinth run ${recipe.name} --minutes ${minutes} --seed ${resolved.settings.seed} ${settings} --fresh`,
     `npx plinth chat --model ${join(folder.path, 'model')}`,

@@ -23,6 +23,7 @@ const WHOLE_NUMBERS = {
   batchSize: [1, 65_536],
   pretrainSteps: [1, 100_000_000],
   sftSteps: [1, 100_000_000],
+  preferSteps: [0, 100_000_000],
 } as const satisfies Partial<Record<NumberName, readonly [number, number]>>;
 
 /** Most tokens in one batch; activations of one step grow with it. */
@@ -31,6 +32,7 @@ const MAX_BATCH_TOKENS = 4_194_304;
 const OTHERS: readonly (keyof RecipeSettings)[] = [
   'pretrainOptimizer',
   'sftOptimizer',
+  'preferOptimizer',
   'pretrainSchedule',
   'sftSchedule',
   'clipNorm',
@@ -68,7 +70,7 @@ export function checkSettings(settings: Partial<RecipeSettings>): void {
         `a batch may have ${MAX_BATCH_TOKENS}. Lower one of them.`,
     );
   }
-  for (const name of ['pretrainOptimizer', 'sftOptimizer'] as const) {
+  for (const name of ['pretrainOptimizer', 'sftOptimizer', 'preferOptimizer'] as const) {
     if (settings[name]) checkOptimizer(settings[name], name);
   }
   for (const name of ['pretrainSchedule', 'sftSchedule'] as const) {

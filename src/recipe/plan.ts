@@ -23,8 +23,14 @@ import type { RecipeOverrides, RecipeSettings } from './recipe.ts';
 
 const CONTEXT_LENGTH = 128;
 const VOCAB_SIZE = 2048;
-/** Share of the training time that goes to pre-training; the rest finetunes. */
+/** Share of the steps of pre-training and finetuning that pre-train. */
 const PRETRAIN_SHARE = 0.45;
+/** Share of the training time that goes to preferences, with the answers that they are made from. */
+const PREFER_SHARE = 0.06;
+/** A step of preferences in steps of finetuning: as many tokens, but almost nothing to compute backward. */
+const PREFER_STEP_COST = 0.5;
+/** Answers that are sampled for preferences, for each of their steps. */
+export const ANSWERS_PER_PREFER_STEP = 64;
 /** Seconds for facts, tokenizer, measuring, loading and the report, and for evaluation per question. */
 const FIXED_SECONDS = 12;
 const SECONDS_PER_QUESTION = 0.004;
@@ -33,10 +39,13 @@ const PLANNED_SHARE = 0.95;
 /** Share of prose in pre-training, three rows of a batch; lab/LOG.md has what other shares cost. */
 const PROSE_SHARE = 0.1;
 const MIN_STEPS = 30;
+const MIN_PREFER_STEPS = 10;
 /** How far finetuning may move from its plan when the machine turns out slower or faster. */
 const SETTLED_SHARES = [0.5, 2] as const;
 /** What is assumed of a machine that was not measured: two cores of a laptop. */
 const NOMINAL_MACHINE: Machine = { gflops: 100 };
+/** Of preferences, whatever the width: they train the gains of one layer, which begin near 1. */
+const PREFER_LEARNING_RATE = 0.15;
 /** The learning rate at a width of 128 and a batch of 32 x 128 tokens. */
 const LEARNING_RATE = { at: 4e-3, width: 128, batchTokens: 4096 } as const;
 /** Asked for by count. */
@@ -56,7 +65,7 @@ export interface Dial {
 }
 
 /** All settings but the steps, for which a step has to be timed. */
-export type PlannedSettings = Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'>;
+export type PlannedSettings = Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps' | 'preferSteps'>;
 
 /** What is known of the machine and the data when a plan is made. */
 export interface PlanContext {
@@ -85,7 +94,8 @@ export function planModel(
   if (dial.flops !== undefined && !(dial.flops > 0 && Number.isFinite(dial.flops))) {
     throw new ConfigError(`flops must be a number above 0, got ${dial.flops}.`);
   }
-  const { pretrainOptimizer, sftOptimizer, pretrainSchedule, sftSchedule, ...single } = overrides;
+  const { pretrainOptimizer, sftOptimizer, preferOptimizer, pretrainSchedule, sftSchedule, ...single } =
+    overrides;
   checkSettings(single);
   const size = sizeFor(dial, overrides, context);
   const hiddenSize = overrides.hiddenSize ?? size.hiddenSize;
@@ -118,6 +128,12 @@ export function planModel(
     batchSize,
     pretrainOptimizer: { ...optimizer, ...pretrainOptimizer },
     sftOptimizer: { ...optimizer, ...sftOptimizer },
+    preferOptimizer: {
+      ...DEFAULT_OPTIMIZER,
+      name: 'adamw',
+      learningRate: PREFER_LEARNING_RATE,
+      ...preferOptimizer,
+    },
     pretrainSchedule: {
       kind: 'warmup-stable-decay',
       warmupSteps: 30,
@@ -212,41 +228,66 @@ export function planRequest(
   };
 }
 
-/** Steps of both training stages for the time (or FLOPs) given, from the measured time of one step. */
+/**
+ * Steps of the training stages for the time (or FLOPs) given, from the measured time of one step.
+ * @param pretrainShare of pre-training and finetuning; 1 for pre-training alone
+ */
 export function planSteps(
   dial: Dial,
   measured: {
     secondsPerStep: number;
     flopsPerStep: number;
+    /** Answers of all evaluations together. */
     numEvaluationQuestions: number;
     secondsSoFar: number;
   },
   overrides: RecipeOverrides = {},
   pretrainShare = PRETRAIN_SHARE,
-): { pretrainSteps: number; sftSteps: number; plannedSeconds: number } {
+): { pretrainSteps: number; sftSteps: number; preferSteps: number; plannedSeconds: number } {
   const { secondsPerStep, flopsPerStep, numEvaluationQuestions, secondsSoFar } = measured;
   const overhead = FIXED_SECONDS + numEvaluationQuestions * SECONDS_PER_QUESTION;
   const trainingSeconds = dial.minutes * 60 * PLANNED_SHARE - overhead - secondsSoFar;
+  const isPretraining = pretrainShare === 1;
+  const numSteps = (budget: number, cost: number) => Math.floor(budget / cost);
+  const preferSteps = isPretraining
+    ? 0
+    : (overrides.preferSteps ??
+      Math.max(
+        MIN_PREFER_STEPS,
+        dial.flops === undefined
+          ? numSteps(PREFER_SHARE * trainingSeconds, secondsPerPreferStep(secondsPerStep))
+          : numSteps(PREFER_SHARE * dial.flops, PREFER_STEP_COST * flopsPerStep),
+      ));
   const steps =
     dial.flops === undefined
-      ? Math.floor(trainingSeconds / secondsPerStep)
-      : Math.floor(dial.flops / flopsPerStep);
+      ? numSteps(trainingSeconds - preferSteps * secondsPerPreferStep(secondsPerStep), secondsPerStep)
+      : numSteps(dial.flops - preferSteps * PREFER_STEP_COST * flopsPerStep, flopsPerStep);
   const pretrainSteps = overrides.pretrainSteps ?? Math.max(MIN_STEPS, Math.round(steps * pretrainShare));
-  const sftSteps =
-    pretrainShare === 1
-      ? 0
-      : (overrides.sftSteps ?? Math.max(MIN_STEPS, Math.round(steps * (1 - pretrainShare))));
-  if (!(pretrainSteps + sftSteps <= LIMITS.maxSteps)) {
+  const sftSteps = isPretraining
+    ? 0
+    : (overrides.sftSteps ?? Math.max(MIN_STEPS, Math.round(steps * (1 - pretrainShare))));
+  const total = pretrainSteps + sftSteps + preferSteps;
+  if (!(total <= LIMITS.maxSteps)) {
     throw new ConfigError(
-      `This budget is ${pretrainSteps + sftSteps} steps of ${secondsPerStep} s; the limit is ${LIMITS.maxSteps}. ` +
+      `This budget is ${total} steps of ${secondsPerStep} s; the limit is ${LIMITS.maxSteps}. ` +
         'Lower minutes or flops, or ask for a larger model.',
     );
   }
   return {
     pretrainSteps,
     sftSteps,
-    plannedSeconds: secondsSoFar + overhead + (pretrainSteps + sftSteps) * secondsPerStep,
+    preferSteps,
+    plannedSeconds:
+      secondsSoFar +
+      overhead +
+      (pretrainSteps + sftSteps) * secondsPerStep +
+      preferSteps * secondsPerPreferStep(secondsPerStep),
   };
+}
+
+/** One step of preferences, with its share of the sampling, from the time of a step of the other stages. */
+export function secondsPerPreferStep(secondsPerStep: number): number {
+  return PREFER_STEP_COST * secondsPerStep + ANSWERS_PER_PREFER_STEP * SECONDS_PER_QUESTION;
 }
 
 /**
@@ -260,15 +301,18 @@ export function settleFinetuning(
     secondsPerStep: number;
     secondsSoFar: number;
     numEvaluationQuestions: number;
+    /** Of the stage that follows. */
+    preferSteps: number;
   },
 ): number {
-  const overhead = FIXED_SECONDS / 2 + seen.numEvaluationQuestions * SECONDS_PER_QUESTION;
+  const { plannedSteps, secondsPerStep } = seen;
+  const overhead =
+    FIXED_SECONDS / 2 +
+    seen.numEvaluationQuestions * SECONDS_PER_QUESTION +
+    seen.preferSteps * secondsPerPreferStep(secondsPerStep);
   const secondsLeft = dial.minutes * 60 * PLANNED_SHARE - overhead - seen.secondsSoFar;
-  const [least, most] = SETTLED_SHARES.map((share) => Math.round(seen.plannedSteps * share)) as [
-    number,
-    number,
-  ];
-  return Math.max(MIN_STEPS, Math.min(most, Math.max(least, Math.floor(secondsLeft / seen.secondsPerStep))));
+  const [least, most] = SETTLED_SHARES.map((share) => Math.round(plannedSteps * share)) as [number, number];
+  return Math.max(MIN_STEPS, Math.min(most, Math.max(least, Math.floor(secondsLeft / secondsPerStep))));
 }
 
 /** The model that the settings describe. `vocabSize` is what the tokenizer came out with. */

@@ -41,8 +41,11 @@ export interface RecipeSettings {
   readonly batchSize: number;
   readonly pretrainSteps: number;
   readonly sftSteps: number;
+  /** Of the preference stage; 0 leaves it out. */
+  readonly preferSteps: number;
   readonly pretrainOptimizer: OptimizerSettings;
   readonly sftOptimizer: OptimizerSettings;
+  readonly preferOptimizer: OptimizerSettings;
   readonly pretrainSchedule: Schedule;
   readonly sftSchedule: Schedule;
   readonly clipNorm: number;
@@ -52,7 +55,12 @@ export interface RecipeSettings {
   readonly proseShare: number;
 }
 
-type SettingsGroup = 'pretrainOptimizer' | 'sftOptimizer' | 'pretrainSchedule' | 'sftSchedule';
+type SettingsGroup =
+  | 'pretrainOptimizer'
+  | 'sftOptimizer'
+  | 'preferOptimizer'
+  | 'pretrainSchedule'
+  | 'sftSchedule';
 
 /** Settings that are given; of a group, the fields that are. The plan fills in the rest. */
 export type RecipeOverrides = Partial<Omit<RecipeSettings, SettingsGroup>> & {

@@ -16,15 +16,16 @@ import { nodeDeviceByName } from '../runtime/index.node.ts';
 import { factsLaw } from '../scaling/plan/index.ts';
 import { chatMl } from '../tokenizer/index.ts';
 import { buildReport } from './build-report.node.ts';
+import { answerForms } from './facts/answer-form.ts';
 import { factStatistics, writeFacts } from './facts/index.ts';
-import { modelConfig, planModel, planSteps, settleFinetuning } from './plan.ts';
+import { ANSWERS_PER_PREFER_STEP, modelConfig, planModel, planSteps, settleFinetuning } from './plan.ts';
 import { planNote, predictPretraining } from './predicted-loss.ts';
 import type { Recipe, RecipeOverrides, RecipeSettings } from './recipe.ts';
 import { renderReport } from './report/html.ts';
 import type { Report } from './report/report.ts';
 import { RunFolder, type RunRequest } from './run-folder.node.ts';
 import { announceStages } from './stages/announce.ts';
-import { evaluateFacts } from './stages/evaluate-facts.ts';
+import { evaluateRun, numEvaluationAnswers } from './stages/evaluate-run.ts';
 import {
   END_OF_TEXT,
   END_OF_TURN,
@@ -35,6 +36,8 @@ import {
 import { measureProse } from './stages/measure-prose.ts';
 import { MixedBatches, rowsByShare } from './stages/mixed-batches.ts';
 import { planOnMachine } from './stages/plan-on-machine.ts';
+import { preferStage } from './stages/prefer-stage.node.ts';
+import { preferencePairs } from './stages/preference-pairs.node.ts';
 import { prepareProse, proseDigest, readProse } from './stages/prose-data.node.ts';
 import { type TrainStageOptions, trainStage } from './stages/train-stage.node.ts';
 
@@ -67,7 +70,17 @@ export interface RunResult {
   readonly trained: boolean;
 }
 
-const STAGES = ['facts', 'prose', 'tokenizer', 'plan', 'pretrain', 'sft', 'evaluate', 'report'] as const;
+const STAGES = [
+  'facts',
+  'prose',
+  'tokenizer',
+  'plan',
+  'pretrain',
+  'sft',
+  'prefer',
+  'evaluate',
+  'report',
+] as const;
 type Stage = (typeof STAGES)[number];
 
 /** `runs/atlas`, or `runs/atlas-2min` when another time is asked for, so that a taste never replaces a run. */
@@ -126,8 +139,16 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
   if (finished) return { folder: folder.path, modelFolder, report: finished, trained: false };
   // What was fixed when the run began holds, whatever this version would plan.
   const planned = folder.resolved?.settings ?? plannedNow;
+  // A run that began before there was such a stage goes on without it.
+  const hasPreferences = folder.resolved
+    ? (folder.resolved.settings.preferSteps ?? 0) > 0
+    : overrides.preferSteps !== 0;
+  const isLeftOut: Partial<Record<Stage, boolean>> = {
+    prose: readTexts.length === 0,
+    prefer: !hasPreferences,
+  };
   const announced = announceStages(
-    STAGES.filter((stage) => stage !== 'prose' || readTexts.length > 0),
+    STAGES.filter((stage) => !isLeftOut[stage]),
     onEvent,
   );
   return { ...(await runStages()), folder: folder.path, modelFolder, trained: true };
@@ -191,8 +212,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       endOfTextId: tokenizer.specialTokens.get(END_OF_TEXT)!,
       endOfTurnId: tokenizer.specialTokens.get(END_OF_TURN)!,
     };
-    const numEvaluationQuestions =
-      corpus.evaluation.heldOutPhrasing.length + corpus.evaluation.unknown.length;
+    const numEvaluationQuestions = numEvaluationAnswers(corpus, hasPreferences);
     const { settings, sgemmGflops, secondsPerStep } = await stage('plan', async () => {
       if (folder.resolved) return folder.resolved;
       const uniqueTokens = sets.pretrain.numTokens;
@@ -280,6 +300,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         secondsPerStep: steps > 0 ? seconds / steps : secondsPerStep,
         secondsSoFar: folder.seconds,
         numEvaluationQuestions,
+        preferSteps: hasPreferences ? settings.preferSteps : 0,
       });
       const isFree = overrides.sftSteps === undefined && dial.flops === undefined;
       await folder.resolve({
@@ -305,26 +326,63 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
       }),
     );
 
+    const forms = answerForms(corpus);
+    const open = (weights: Weights) =>
+      createLanguageModel({ config, weights, tokenizer, chatFormat: chatMl, device });
+    const preferred = hasPreferences
+      ? await stage('prefer', async () => {
+          const fingerprint = digest({ request, settings: resolved.settings, stage: 'prefer' });
+          const made = await preferencePairs({
+            path: folder.file('data', 'preferences.json'),
+            fingerprint,
+            config,
+            corpus,
+            forms,
+            numAnswers: settings.preferSteps * ANSWERS_PER_PREFER_STEP,
+            seed: settings.seed,
+            model: () => open(finetuned.weights),
+            onEvent,
+            ...(signal && { signal }),
+          });
+          const { clipNorm, profile, ...training } = { profile: false, ...common };
+          const trained = await preferStage({
+            ...training,
+            stage: 'prefer',
+            checkpoints: folder.file('checkpoints', 'prefer'),
+            fingerprint,
+            weights: finetuned.weights,
+            chatFormat: chatMl,
+            pairs: made.pairs,
+            batchSize: settings.batchSize,
+            seed: settings.seed,
+            numSteps: settings.preferSteps,
+            settings: { optimizer: settings.preferOptimizer, clipNorm, accumulate: 1, profile },
+            onResume: (step) => folder.cutMetrics('prefer', step),
+          });
+          return trained && { ...trained, made };
+        })
+      : undefined;
+    const weights = preferred?.weights ?? finetuned.weights;
+
     const evaluation = await stage('evaluate', async () => {
-      await saveModel(modelFolder, finetuned.weights);
-      const model = await createLanguageModel({
+      await saveModel(modelFolder, weights);
+      const answers = await evaluateRun({
         config,
-        weights: finetuned.weights,
-        tokenizer,
-        chatFormat: chatMl,
-        device,
+        corpus,
+        forms,
+        weights,
+        before: preferred && finetuned.weights,
+        open,
+        seed: settings.seed,
+        onEvent,
+        ...(signal && { signal }),
       });
-      try {
-        const answers = await evaluateFacts(model, corpus, { onEvent, ...(signal && { signal }) });
-        if (!prose || prose.heldOut.length === 0) return answers;
-        const bits = await measureProse(device, config, tokenizer, prose.heldOut, {
-          pretrained: pretrained.weights,
-          finetuned: finetuned.weights,
-        });
-        return { ...answers, prose: bits };
-      } finally {
-        await model.dispose();
-      }
+      if (!prose || prose.heldOut.length === 0) return answers;
+      const bits = await measureProse(device, config, tokenizer, prose.heldOut, {
+        pretrained: pretrained.weights,
+        finetuned: weights,
+      });
+      return { ...answers, prose: bits };
     });
 
     return stage('report', async () => {
@@ -341,6 +399,7 @@ export async function runRecipe(recipe: Recipe, options: RunOptions = {}): Promi
         device,
         resolved,
         evaluation,
+        preferred,
         modelFolder,
       });
       await writeFileAtomic(folder.file('report.html'), renderReport(report));

@@ -48,11 +48,13 @@ describe('a finished run', () => {
 
   test('has a report that agrees with its parts', async () => {
     const { report } = result;
-    expect(report.train.steps).toBe(10);
-    expect(report.train.tokens).toBe(10 * 8 * 48);
+    expect(report.train.steps).toBe(12);
+    // Pairs are two rows each.
+    expect(report.train.tokens).toBe(10 * 8 * 48 + 2 * 16 * 48);
     expect(report.curves.map(({ stage, points }) => [stage, points.length])).toEqual([
       ['pretrain', 6],
       ['sft', 4],
+      ['prefer', 2],
     ]);
     expect(report.curves[0]!.points[0]!.loss).toBeCloseTo(Math.log(report.tokenizer.vocabSize), 0);
     expect(report.curves[0]!.validation.at(-1)!.bitsPerByte).toBe(report.evaluation.bitsPerByte);
@@ -64,11 +66,11 @@ describe('a finished run', () => {
     expect(numParameters).toBe(report.model.numParameters);
   });
 
-  test('goes through its seven stages in order', () => {
+  test('goes through its eight stages in order', () => {
     const stages = events.flatMap((event) =>
       event.type === 'stage' && event.state === 'done' ? [event.stage] : [],
     );
-    expect(stages).toEqual(['facts', 'tokenizer', 'plan', 'pretrain', 'sft', 'evaluate', 'report']);
+    expect(stages).toEqual(['facts', 'tokenizer', 'plan', 'pretrain', 'sft', 'prefer', 'evaluate', 'report']);
   });
 
   test('is handed back at once when asked for again, and refuses other settings', async () => {
@@ -121,13 +123,13 @@ describe('sameness', () => {
 
   test('stopped on request in each stage, it goes on to the same result', async () => {
     const path = join(folder, 'cancelled');
-    for (const stage of ['tokenizer', 'plan', 'pretrain', 'sft', 'evaluate']) {
+    for (const stage of ['tokenizer', 'plan', 'pretrain', 'sft', 'prefer', 'evaluate']) {
       const controller = new AbortController();
       const run = runTinyRecipe(path, {
         signal: controller.signal,
         onEvent: (event) => {
           // In training after a step, elsewhere as soon as the stage begins.
-          const isDue = stage === 'pretrain' || stage === 'sft' ? event.type === 'train-step' : true;
+          const isDue = ['pretrain', 'sft', 'prefer'].includes(stage) ? event.type === 'train-step' : true;
           if (isDue && 'stage' in event && event.stage === stage) controller.abort();
         },
       });

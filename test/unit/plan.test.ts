@@ -141,14 +141,14 @@ describe('planSteps', () => {
 
   test('a FLOP budget counts steps by FLOPs, whatever the minutes', () => {
     const steps = planSteps({ minutes: 1, flops: 2e13 }, MEASURED);
-    expect(steps.pretrainSteps + steps.sftSteps).toBe(1000);
+    // A step of preferences is half of one of the others.
+    expect(steps.pretrainSteps + steps.sftSteps).toBe(1000 - steps.preferSteps / 2);
+    expect(steps.preferSteps).toBe(120);
   });
 
   test('given steps are kept', () => {
-    expect(planSteps({ minutes: 5 }, MEASURED, { pretrainSteps: 12, sftSteps: 7 })).toMatchObject({
-      pretrainSteps: 12,
-      sftSteps: 7,
-    });
+    const given = { pretrainSteps: 12, sftSteps: 7, preferSteps: 3 };
+    expect(planSteps({ minutes: 5 }, MEASURED, given)).toMatchObject(given);
   });
 
   test('a budget of too many steps is refused', () => {
@@ -166,6 +166,7 @@ describe('settleFinetuning', () => {
         secondsPerStep: 0.2,
         secondsSoFar: 200,
         numEvaluationQuestions: 500,
+        preferSteps: 0,
         ...changes,
       },
     );

@@ -115,6 +115,37 @@ describe('the page', () => {
     expect(html).toContain('<html lang="en">');
   });
 
+  test('shows what preferences changed, with both intervals and the paired change', () => {
+    const section = textOf(html.match(/<section id="preference"[\s\S]*?<\/section>/)![0]);
+    expect(section).toContain('960 training questions, 4 times each at temperature 1.5');
+    expect(section).toContain('1,431 pairs');
+    expect(section).toMatch(
+      /Wrong form, drawn at temperature 1 1\.5 % 1\.0–2\.2 % 0\.1 % 0\.0–0\.4 % −1\.4 −2\.1 to −0\.8 1,500/,
+    );
+    expect(section).toMatch(/Entropy of continuations, nats 2\.012 1\.704–2\.291 1\.207 .* −0\.805/);
+    // Nothing is paired in a calibration error.
+    expect(section).toMatch(/Calibration error 12\.3 % 11\.5–13\.1 % 2\.1 % 1\.6–2\.8 % 3,505/);
+    expect(section).toMatch(/wrong 904 .*wrong form 311 .*invented 216/);
+    expect(reportSummary(report)).toMatch(
+      /Wrong form, drawn at temperature 1 +0\.1 % +before preferences 1\.5 %/,
+    );
+  });
+
+  test('accounts for every stage, as shares that its bars draw', () => {
+    const { stages, total } = report.accounting!;
+    expect(text).toContain('What it took');
+    for (const { stage, shareOfFlops, shareOfSeconds } of stages) {
+      expect(text).toMatch(new RegExp(`${stage} .*${(100 * shareOfSeconds).toFixed(1)} %`));
+      if (shareOfFlops > 0) {
+        expect(html).toContain(`width="${(100 * shareOfFlops).toFixed(2)}%" height="18"`);
+      }
+    }
+    expect(text).toContain(`${(total.flops / 1e12).toFixed(1)} T`);
+    expect(text).toContain('NVIDIA H100 SXM');
+    expect(text).toContain('Epoch AI');
+    expect(reportSummary(report)).toMatch(/Arithmetic +22\.5 T FLOPs: pretrain 71\.0 %/);
+  });
+
   test('right and wrong differ in more than colour', () => {
     expect(html.match(/aria-label="right">✓/g)).toHaveLength(5);
     expect(html.match(/aria-label="wrong">✗/g)).toHaveLength(2);
@@ -172,6 +203,15 @@ describe('hostile and odd reports', () => {
     expect(html).not.toContain('id="samples"');
     expect(html).not.toContain('id="commands"');
     expect(html).toContain('No fact was left out.');
+  });
+
+  test('a report of a version without preferences and accounts has neither, and loads', () => {
+    const { preference, accounting, ...old } = exampleReport();
+    const stored = JSON.parse(JSON.stringify(old)) as Report;
+    const html = renderReport(stored);
+    expect(html).not.toContain('id="preference"');
+    expect(html).not.toContain('What it took');
+    expect(reportSummary(stored)).not.toMatch(/before preferences|Arithmetic/);
   });
 
   test('a curve of fifty thousand steps stays a small page', () => {

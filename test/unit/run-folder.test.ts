@@ -24,7 +24,7 @@ const request: RunRequest = {
   dataDigest: '0123456789abcdef',
 };
 const resolved: ResolvedRun = {
-  settings: { ...planModel({ minutes: 5 }), pretrainSteps: 10, sftSteps: 5 },
+  settings: { ...planModel({ minutes: 5 }), pretrainSteps: 10, sftSteps: 5, preferSteps: 2 },
   sgemmGflops: 100,
   secondsPerStep: 0.1,
   plannedSeconds: 12,

@@ -18,7 +18,15 @@ const PLANNED_SHARE = 0.95;
 const MIN_STEPS = 20;
 
 /** Settings of recipes that mean nothing in an experiment. */
-const WITHOUT_EFFECT = ['sftSteps', 'sftOptimizer', 'sftSchedule', 'unknownShare', 'proseShare'] as const;
+const WITHOUT_EFFECT = [
+  'sftSteps',
+  'sftOptimizer',
+  'sftSchedule',
+  'preferSteps',
+  'preferOptimizer',
+  'unknownShare',
+  'proseShare',
+] as const;
 
 export type ExperimentSettings = Omit<RecipeSettings, (typeof WITHOUT_EFFECT)[number] | 'pretrainSteps'>;
 
@@ -37,7 +45,7 @@ export function planShape(
   const useless = WITHOUT_EFFECT.find((name) => overrides[name] !== undefined);
   if (useless)
     throw new ConfigError(`The setting "${useless}" has no effect in an experiment. Leave it out.`);
-  const { sftOptimizer, sftSchedule, unknownShare, proseShare, ...settings } = planModel(
+  const { sftOptimizer, sftSchedule, preferOptimizer, unknownShare, proseShare, ...settings } = planModel(
     { ...dial, minutes: dial.minutes / numModels },
     overrides,
     machine ? { machine } : {},

@@ -155,6 +155,7 @@ export async function runExperiment(
       {
         ...shape,
         sftOptimizer: shape.pretrainOptimizer,
+        preferOptimizer: shape.pretrainOptimizer,
         sftSchedule: shape.pretrainSchedule,
         unknownShare: 0,
         proseShare: 0,

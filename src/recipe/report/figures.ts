@@ -24,6 +24,11 @@ export const percent = known((value) => `${(value * 100).toFixed(1)} %`);
 export const precise = known((value) => value.toFixed(3));
 /** A difference of bits per byte: +0.041, −0.120. */
 export const signed = known((value) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`);
+/** A difference of shares in points: +1.2, −0.4; 0.0 has no sign. */
+export const points = known((value) => {
+  const size = Math.abs(100 * value).toFixed(1);
+  return size === '0.0' ? size : `${value < 0 ? '−' : '+'}${size}`;
+});
 /** Three significant digits: 0.003, 0.000125, 1.5. */
 export const rate = known((value) =>
   value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : String(Number(value.toPrecision(3))),

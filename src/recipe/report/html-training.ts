@@ -1,5 +1,6 @@
 /** What training did: the curves, and the plan beside what happened. */
 import * as figures from './figures.ts';
+import { accountingTable } from './html-accounting.ts';
 import { bitsTable } from './html-prose.ts';
 import { section, table } from './html-table.ts';
 import { type Markup, markup } from './markup.ts';
@@ -16,8 +17,14 @@ export function trainingSection(report: Report): Markup {
     planTable(report),
     markup`<p>Asked for ${figures.rate(report.plan.minutes)} ${report.plan.minutes === 1 ? 'minute' : 'minutes'}; planned ${figures.duration(report.plan.plannedSeconds)} in all, took ${figures.duration(report.wallSeconds)}. Speed: planned ${figures.whole(report.plan.plannedTokensPerSecond)} tokens/s, reached ${figures.whole(report.train.tokensPerSecond)} tokens/s (${figures.rate(report.train.gflops)} GFLOP/s, ${figures.percent(report.train.shareOfPeak)} of the machine's matrix product).</p>`,
     report.plan.stages.map(predictedSentence),
+    accountingTable(report.accounting),
   );
 }
+
+/** What the loss of a stage is, where it is not that of a text. */
+const LOSS_UNITS: Readonly<Record<string, string>> = {
+  prefer: 'Loss of a pair: 0.693 as long as neither answer is preferred',
+};
 
 function curveFigure(curve: LossCurve): Markup {
   const last = curve.validation.at(-1);
@@ -28,7 +35,7 @@ function curveFigure(curve: LossCurve): Markup {
     curve.validation.length > 0 ? markup` <span class="key validation-key">validation</span>` : undefined
   }</figcaption>
 ${lossChart(curve)}
-<p class="note">Nats per token; the band is the range of neighbouring steps.${end}</p></figure>
+<p class="note">${LOSS_UNITS[curve.stage] ?? 'Nats per token'}; the band is the range of neighbouring steps.${end}</p></figure>
 `;
 }
 

@@ -6,6 +6,7 @@ import { answersSection, samplesSection } from './html-answers.ts';
 import { headline } from './html-headline.ts';
 import { commandsSection, dataSection, modelSection, settingsSection } from './html-inventory.ts';
 import { renderPage } from './html-page.ts';
+import { preferenceSection } from './html-preference.ts';
 import { trainingSection } from './html-training.ts';
 import type { Report } from './report.ts';
 
@@ -18,6 +19,7 @@ export function renderReport(report: Report): string {
       headline(report),
       answersSection(report),
       samplesSection(report),
+      preferenceSection(report),
       trainingSection(report),
       dataSection(report),
       modelSection(report),

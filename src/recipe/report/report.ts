@@ -3,6 +3,7 @@
  * Shares are between 0 and 1, intervals are 95 % [low, high], losses are nats per token.
  */
 
+import type { Accounting } from '../accounting.ts';
 import type { ProseSourceReport } from '../prose.ts';
 
 export type Interval = readonly [low: number, high: number];
@@ -55,6 +56,45 @@ export interface LossCurve {
   readonly stage: string;
   readonly points: readonly LossPoint[];
   readonly validation: readonly { step: number; loss: number; bitsPerByte: number }[];
+}
+
+export const BEHAVIOURS = [
+  'right',
+  'refusedInvented',
+  'refusedKnown',
+  'wrongForm',
+  'wrongFormGreedy',
+  'calibrationError',
+  'distinct',
+  'entropy',
+] as const;
+export type BehaviourName = (typeof BEHAVIOURS)[number];
+
+export interface EstimateWithInterval {
+  readonly value: number;
+  readonly interval: Interval;
+}
+
+/** One thing that the model does, before the preference stage and after it, on the same questions. */
+export interface BehaviourChange {
+  readonly name: BehaviourName;
+  readonly before: EstimateWithInterval;
+  readonly after: EstimateWithInterval;
+  /** After minus before, drawn in pairs; absent where nothing is paired. */
+  readonly change?: EstimateWithInterval;
+  /** Questions, or answers where several were drawn. */
+  readonly numAnswers: number;
+}
+
+export interface PreferenceReport {
+  /** Answers of the finetuned model that pairs were made from. */
+  readonly numQuestions: number;
+  readonly numAnswers: number;
+  readonly temperature: number;
+  readonly numPairs: number;
+  /** Pairs by what was wrong with the rejected answer. */
+  readonly pairsByFault: Readonly<Record<string, number>>;
+  readonly changes: readonly BehaviourChange[];
 }
 
 export interface AnswerSample {
@@ -165,6 +205,10 @@ export interface Report {
       readonly falseAbstentionScore: Score;
     };
   };
+  /** Absent in runs without a preference stage. */
+  readonly preference?: PreferenceReport;
+  /** What each stage took. Absent in reports of older versions. */
+  readonly accounting?: Accounting;
   readonly samples: readonly AnswerSample[];
   /** All settings of the run, resolved. */
   readonly settings: Readonly<Record<string, unknown>>;

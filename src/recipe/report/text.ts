@@ -1,6 +1,8 @@
 /** The report's main figures as a table for the terminal. No colours, no control characters. */
+
+import { behaviourText } from './behaviour-texts.ts';
 import * as figures from './figures.ts';
-import type { Report } from './report.ts';
+import type { BehaviourName, Report } from './report.ts';
 
 export function reportSummary(report: Report): string {
   const { evaluation, model, data, tokenizer, train, plan } = report;
@@ -43,10 +45,35 @@ export function reportSummary(report: Report): string {
             ] as const,
           ],
     ),
+    ...preferenceRows(report),
+    ...accountingRows(report),
     ['Time', `${figures.duration(report.wallSeconds)} (planned ${figures.duration(plan.plannedSeconds)})`],
   ];
   const width = Math.max(...rows.map(([name]) => [...name].length)) + 3;
   // Names come from tables and must not steer a terminal.
   const plain = (text: string) => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, ' ');
   return rows.map(([name, value]) => plain(name.padEnd(width) + value)).join('\n');
+}
+
+/** What preferences are for, and what they must not cost; the page has the rest. */
+const SHOWN_CHANGES: readonly BehaviourName[] = ['right', 'wrongForm', 'calibrationError'];
+
+function preferenceRows({ preference }: Report): (readonly [string, string])[] {
+  const changes = SHOWN_CHANGES.flatMap(
+    (name) => preference?.changes.filter((change) => change.name === name) ?? [],
+  );
+  return changes.map(({ name, before, after, change }) => [
+    behaviourText(name).title,
+    `${figures.percent(after.value).padStart(7)}   before preferences ${figures.percent(before.value)}${
+      change ? `, change ${change.interval.map(figures.points).join(' to ')} points` : ''
+    }`,
+  ]);
+}
+
+function accountingRows({ accounting }: Report): (readonly [string, string])[] {
+  if (!accounting) return [];
+  const shares = accounting.stages
+    .filter(({ shareOfFlops }) => shareOfFlops > 0)
+    .map(({ stage, shareOfFlops }) => `${figures.words(stage)} ${figures.percent(shareOfFlops)}`);
+  return [['Arithmetic', `${figures.short(accounting.total.flops)} FLOPs: ${shares.join(', ')}`]];
 }

@@ -1,13 +1,14 @@
 /** The evaluation stage: held-out phrasings of known facts, and names that do not exist. */
 import { CancelledError } from '../../core/errors.ts';
 import type { EventSink } from '../../core/events.ts';
-import type { LanguageModel } from '../../decode/language-model.ts';
+import type { Completion, LanguageModel } from '../../decode/language-model.ts';
 import { wilsonInterval } from '../../evaluate/index.ts';
+import type { Work } from '../accounting.ts';
 import { type FactCorpus, gradeExact, type QuestionAnswer } from '../facts/index.ts';
-import type { AnswerSample, Report, Score } from '../report/report.ts';
+import type { AnswerSample, BehaviourChange, Report, Score } from '../report/report.ts';
 
 /** Longest answer that is waited for, in tokens. */
-const MAX_ANSWER_TOKENS = 48;
+export const MAX_ANSWER_TOKENS = 48;
 /** Questions decoded at a time, between two progress events. */
 const BATCH = 256;
 const SAMPLES_PER_KIND = 12;
@@ -16,11 +17,23 @@ export interface FactEvaluation {
   readonly heldOutPhrasing: Report['evaluation']['heldOutPhrasing'];
   readonly unknown: Report['evaluation']['unknown'];
   readonly samples: readonly AnswerSample[];
+  /** Greedy answers, held-out phrasings first and invented names after them. */
+  readonly graded: readonly GradedAnswer[];
 }
 
-/** What the evaluation stage finds out; `prose` where a recipe has any. */
-export interface RunEvaluation extends FactEvaluation {
+export interface GradedAnswer {
+  readonly question: QuestionAnswer;
+  readonly completion: Completion;
+  readonly isRight: boolean;
+  readonly isRefusal: boolean;
+}
+
+/** What the evaluation stage finds out; `prose` where a recipe has any, `changes` where it had a preference stage. */
+export interface RunEvaluation extends Omit<FactEvaluation, 'graded'> {
   readonly prose?: Report['evaluation']['prose'];
+  readonly changes?: readonly BehaviourChange[];
+  /** Of all answers. */
+  readonly generated: Work;
 }
 
 /** Asks every evaluation question, greedily decoded. Throws CancelledError when the signal fires. */
@@ -31,7 +44,8 @@ export async function evaluateFacts(
 ): Promise<FactEvaluation> {
   const known = corpus.evaluation.heldOutPhrasing;
   const invented = corpus.evaluation.unknown;
-  const answers = await askAll(model, [...known, ...invented], options);
+  const completions = await askAll(model, [...known, ...invented], options);
+  const answers = completions.map(({ text }) => text.trim());
   const knownAnswers = answers.slice(0, known.length);
   const inventedAnswers = answers.slice(known.length);
   const refused = (answer: string) => corpus.unknownAnswers.some((unknown) => gradeExact(answer, unknown));
@@ -50,6 +64,12 @@ export async function evaluateFacts(
       falseAbstention: falseAbstentionScore.value,
       falseAbstentionScore,
     },
+    graded: [...known, ...invented].map((question, i) => ({
+      question,
+      completion: completions[i]!,
+      isRight: i < known.length ? right[i]! : abstained[i - known.length]!,
+      isRefusal: refused(answers[i]!),
+    })),
     samples: [
       ...samplesOf('held-out phrasing', known, knownAnswers, right),
       ...samplesOf('invented name', invented, inventedAnswers, abstained),
@@ -61,8 +81,8 @@ async function askAll(
   model: LanguageModel,
   questions: readonly QuestionAnswer[],
   { onEvent, signal }: { onEvent: EventSink; signal?: AbortSignal },
-): Promise<string[]> {
-  const answers: string[] = [];
+): Promise<Completion[]> {
+  const answers: Completion[] = [];
   const start = performance.now();
   for (let at = 0; at < questions.length; at += BATCH) {
     const prompts = questions
@@ -71,12 +91,13 @@ async function askAll(
     const completions = await model.generateMany(prompts, {
       maxTokens: MAX_ANSWER_TOKENS,
       temperature: 0,
+      logprobs: 0,
       ...(signal && { signal }),
     });
     // A stopped answer is cut short; it must not be graded.
     if (signal?.aborted)
       throw new CancelledError('Stopped while evaluating. The same command goes on from here.');
-    answers.push(...completions.map(({ text }) => text.trim()));
+    answers.push(...completions);
     const rate = answers.length / ((performance.now() - start) / 1000);
     onEvent({
       type: 'progress',
@@ -91,7 +112,7 @@ async function askAll(
   return answers;
 }
 
-function scoreOf(right: readonly boolean[]): Score {
+export function scoreOf(right: readonly boolean[]): Score {
   const numCorrect = right.filter(Boolean).length;
   return {
     value: right.length > 0 ? numCorrect / right.length : 0,

@@ -5,8 +5,7 @@
 import { ConfigError } from '../../core/errors.ts';
 import { numParameters, type TransformerConfig } from '../../model/config.ts';
 import { parameterSpecs } from '../../model/config-parameters.ts';
-import { modelConfig, planModel } from '../plan.ts';
-import type { RecipeSettings } from '../recipe.ts';
+import { modelConfig, type PlannedSettings, planModel } from '../plan.ts';
 import type { SweepSettings, SweepShape } from './sweep.ts';
 
 const LADDER_LIMITS = {
@@ -91,10 +90,7 @@ export function checkLadder(
 }
 
 /** What `planModel` makes of a shape: the same sizes and rates as a recipe's pre-training of this width. */
-export function plannedFor(
-  shape: SweepShape,
-  settings: Partial<SweepSettings>,
-): Omit<RecipeSettings, 'pretrainSteps' | 'sftSteps'> {
+export function plannedFor(shape: SweepShape, settings: Partial<SweepSettings>): PlannedSettings {
   const { seed, batchSize, contextLength, clipNorm, optimizer } = settings;
   return planModel(
     { minutes: 5 },
