@@ -17,13 +17,9 @@ export function accountingTable(accounting: Accounting | undefined): Markup | un
     );
   const hasDollars = total.dollars !== null;
   return markup`<h3>What it took</h3>
+<div class="share-row"><span>Time</span>${bar(({ shareOfSeconds }) => shareOfSeconds, 'Time')}</div>
+<div class="share-row"><span>Arithmetic</span>${bar(({ shareOfFlops }) => shareOfFlops, 'Arithmetic')}</div>
 ${table({
-  columns: [{ title: '' }, { title: 'Shares by stage, in the colours below', kind: 'chart' }],
-  rows: [
-    ['Time', bar(({ shareOfSeconds }) => shareOfSeconds, 'Time')],
-    ['Arithmetic', bar(({ shareOfFlops }) => shareOfFlops, 'Arithmetic')],
-  ],
-})}${table({
   columns: [
     { title: 'Stage' },
     { title: 'Time', kind: 'figure' },
@@ -32,7 +28,7 @@ ${table({
     { title: 'Share', kind: 'figure' },
     { title: 'Tokens trained', kind: 'figure' },
     { title: 'Generated', kind: 'figure' },
-    ...(hasDollars ? [{ title: 'US dollars', kind: 'figure' } as const] : []),
+    ...(hasDollars ? [{ title: 'US cents', kind: 'figure' } as const] : []),
   ],
   rows: [
     ...stages.map((stage, i) => [
@@ -43,7 +39,7 @@ ${table({
       stage.flops > 0 ? figures.percent(stage.shareOfFlops) : '',
       stage.training ? figures.short(stage.training.tokens) : '',
       stage.generation ? figures.short(stage.generation.tokens) : '',
-      ...(hasDollars ? [stage.flops > 0 ? dollars(stage.dollars) : ''] : []),
+      ...(hasDollars ? [stage.flops > 0 ? cents(stage.dollars) : ''] : []),
     ]),
     [
       'All stages',
@@ -53,18 +49,28 @@ ${table({
       '',
       figures.short(sum(stages, ({ training }) => training?.tokens)),
       figures.short(sum(stages, ({ generation }) => generation?.tokens)),
-      ...(hasDollars ? [dollars(total.dollars)] : []),
+      ...(hasDollars ? [cents(total.dollars)] : []),
     ],
   ],
   hasTotal: true,
 })}<p class="note">FLOPs of training are those of the compiled programs' matrix products; of generating and scoring they are counted from the model's shape.${
     total.dollars
-      ? markup` Dollars are what as much arithmetic costs on a rented ${terms.accelerator}, ${figures.rate(total.dollars.low)} to ${figures.rate(total.dollars.high)} in all: ${terms.assumptions.map(({ name, source }) => `${name} by ${source}`).join('; ')}.`
+      ? markup` Cents are what as much arithmetic costs on a rented ${terms.accelerator}, from ${figures.rate(100 * total.dollars.low)} to ${figures.rate(100 * total.dollars.high)} in all; they stand on ${priceSources(terms.assumptions)}.`
       : undefined
   }</p>`;
 }
 
-const dollars = (range: Range | null) => figures.rate(range?.typical);
+const cents = (range: Range | null) => figures.rate(range && 100 * range.typical);
+
+/** What a price stands on; the others are for energy and carbon. */
+const OF_THE_PRICE = /^(dense peak|utilization|price)/;
+
+function priceSources(assumptions: Accounting['terms']['assumptions']): string {
+  return assumptions
+    .filter(({ name }) => OF_THE_PRICE.test(name))
+    .map(({ name, source }) => `the ${name} (${source})`)
+    .join(', ');
+}
 
 function sum(stages: readonly StageAccount[], of: (stage: StageAccount) => number | undefined): number {
   return stages.reduce((total, stage) => total + (of(stage) ?? 0), 0);

@@ -58,7 +58,9 @@ svg path.band { fill: var(--accent); opacity: .16; }
 .validation { stroke: var(--second); stroke-width: 1; opacity: .55; }
 .validation-dot { fill: var(--second); }
 .bar-space { fill: var(--faint); } .bar-share { fill: var(--accent-soft); } .bar-interval { fill: var(--text); } .bar-end { stroke: var(--text); stroke-width: 1; }
-svg.shares { min-width: 10rem; }
+svg.shares { min-width: 10rem; flex: 1; }
+.share-row { display: flex; align-items: center; gap: 1rem; margin-bottom: .5rem; font-size: .93rem; }
+.share-row span { min-width: 6rem; }
 .share-key { margin-right: .35em; }
 .tone-0 { fill: var(--accent); } .tone-1 { fill: var(--accent-soft); } .tone-2 { fill: var(--second); } .tone-3 { fill: var(--quiet); } .tone-4 { fill: var(--good); }
 .mark { display: inline-block; width: 1.4em; font-weight: 700; }
