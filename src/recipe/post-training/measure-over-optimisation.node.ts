@@ -4,7 +4,12 @@
  */
 import { join } from 'node:path';
 import { bestOf, type JudgedAnswer, type SampledPrompt } from '../../align/best-of/best-of.ts';
-import { bestOfCurve, type CurvePoint, meanAndError } from '../../align/best-of/over-optimisation.ts';
+import {
+  type BestOfPoint,
+  bestOfCurve,
+  type CurvePoint,
+  meanAndError,
+} from '../../align/best-of/over-optimisation.ts';
 import type { AnsweredPrompt, RewardFunction } from '../../align/reward-function.ts';
 import { SequenceScorer, totalLogprob } from '../../align/sequence-logprobs.ts';
 import { answeredRow, type SequenceRow } from '../../align/sequence-row.ts';
@@ -29,7 +34,7 @@ export interface MeasureOptions {
 }
 
 /** Points of best-of-n for n = 1, 2, 4 ... `numSamples`, from one pool of answers for each prompt. */
-export async function measureBestOf(model: LanguageModel, options: MeasureOptions): Promise<CurvePoint[]> {
+export async function measureBestOf(model: LanguageModel, options: MeasureOptions): Promise<BestOfPoint[]> {
   const { prompts, numSamples, proxy, gold, ...sampling } = options;
   const pools = await bestOf(model, prompts, { ...sampling, n: numSamples, reward: proxy });
   const golds = await goldOf(
