@@ -73,6 +73,58 @@ describe('a finished run', () => {
     expect(stages).toEqual(['facts', 'tokenizer', 'plan', 'pretrain', 'sft', 'prefer', 'evaluate', 'report']);
   });
 
+  test('preferences move the last norm and nothing else, and are told before and after', async () => {
+    const before = await loadCheckpoint(join(reference, 'checkpoints', 'sft', 'step-000004'));
+    const after = await loadCheckpoint(result.modelFolder);
+    const moved = [...after.weights].filter(([name, { data }]) =>
+      data.some((value, i) => value !== before.weights.get(name)!.data[i]),
+    );
+    expect(moved.map(([name]) => name)).toEqual(['model.norm.weight']);
+    const { numQuestions, numAnswers, numPairs, pairsByFault, changes } = result.report.preference!;
+    expect(numAnswers).toBe(4 * numQuestions);
+    expect(numPairs).toBeGreaterThan(0);
+    expect(Object.values(pairsByFault).reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(
+      numPairs,
+    );
+    const right = changes.find(({ name }) => name === 'right')!;
+    expect(right.after.value).toBe(result.report.evaluation.heldOutPhrasing.exactMatch);
+    expect(right.numAnswers).toBe(result.report.evaluation.heldOutPhrasing.score.numQuestions);
+    expect(changes.map(({ name }) => name)).toContain('distinct');
+  });
+
+  test('accounts for the time and the arithmetic of every stage', () => {
+    const { stages, total } = result.report.accounting!;
+    const of = (name: string) => stages.find(({ stage }) => stage === name)!;
+    expect(stages.map(({ stage }) => stage)).toEqual([
+      'facts',
+      'tokenizer',
+      'plan',
+      'pretrain',
+      'sft',
+      'prefer',
+      'evaluate',
+    ]);
+    // Of the same program: FLOPs by steps.
+    expect(of('pretrain').training!.flops / 6).toBe(of('sft').training!.flops / 4);
+    expect(of('pretrain').training!.tokens).toBe(6 * 8 * 48);
+    expect(of('prefer').generation!.tokens).toBeGreaterThan(result.report.preference!.numAnswers);
+    // Chosen and rejected answers of every pair under the reference.
+    expect(of('prefer').scoring!.tokens).toBeGreaterThan(2 * result.report.preference!.numPairs);
+    expect(of('evaluate').training).toBeUndefined();
+    expect(stages.reduce((sum, { shareOfFlops }) => sum + shareOfFlops, 0)).toBeCloseTo(1, 10);
+    expect(total.seconds).toBeLessThan(result.report.wallSeconds);
+  });
+
+  test('without steps of preferences it has no such stage, and ends with the finetuned model', async () => {
+    const path = join(folder, 'without-preferences');
+    const { report, modelFolder } = await runTinyRecipe(path, { overrides: { preferSteps: 0 } });
+    expect(report.preference).toBeUndefined();
+    expect(report.plan.stages.map(({ stage }) => stage)).toEqual(['pretrain', 'sft']);
+    const { weights } = await loadCheckpoint(modelFolder);
+    const sft = await loadCheckpoint(join(reference, 'checkpoints', 'sft', 'step-000004'));
+    for (const [name, { data }] of weights) expect(data).toEqual(sft.weights.get(name)!.data);
+  });
+
   test('is handed back at once when asked for again, and refuses other settings', async () => {
     const before = await readFile(join(reference, 'report.json'), 'utf8');
     const again = await runTinyRecipe(reference);
