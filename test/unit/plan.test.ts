@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/core/errors.ts';
 import { numParameters } from '../../src/model/config.ts';
 import { modelConfig, planModel, planSteps, type RecipeSettings } from '../../src/recipe/index.ts';
-import { settleFinetuning } from '../../src/recipe/plan.ts';
+import { secondsPerPreferStep, settleFinetuning } from '../../src/recipe/plan.ts';
 import { DEFAULT_OPTIMIZER } from '../../src/train/index.ts';
 
 const TOKENS = { vocabSize: 2048, endOfTextId: 0, endOfTurnId: 2 };
@@ -124,6 +124,18 @@ describe('planSteps', () => {
     expect(before.pretrainSteps).toBeGreaterThan(10_000);
   });
 
+  test('preferences take a small share of the time, and their steps fit beside the others', () => {
+    const { pretrainSteps, sftSteps, preferSteps, plannedSeconds } = stepsFor(10);
+    const others = (pretrainSteps + sftSteps) * MEASURED.secondsPerStep;
+    const preferring = preferSteps * secondsPerPreferStep(MEASURED.secondsPerStep);
+    expect(preferring / (preferring + others)).toBeCloseTo(0.06, 2);
+    expect(plannedSeconds).toBeLessThan(600);
+    const without = planSteps({ minutes: 10 }, MEASURED, { preferSteps: 0 });
+    expect(without.preferSteps).toBe(0);
+    expect(without.pretrainSteps + without.sftSteps).toBeGreaterThan(pretrainSteps + sftSteps);
+    expect(planSteps({ minutes: 10 }, MEASURED, {}, 1)).toMatchObject({ sftSteps: 0, preferSteps: 0 });
+  });
+
   test('a budget too small for anything still trains a little, and the planned time says so', () => {
     const steps = stepsFor(0.1);
     expect(steps).toMatchObject({ pretrainSteps: 30, sftSteps: 30 });
@@ -177,6 +189,8 @@ describe('settleFinetuning', () => {
     expect(steps).toBeLessThan(500);
     expect(200 + steps * 0.2).toBeLessThan(300);
     expect(settle({ secondsSoFar: 210 })).toBe(steps - 50);
+    // What preferences will need is kept for them.
+    expect(settle({ preferSteps: 20 })).toBe(steps - Math.round((20 * secondsPerPreferStep(0.2)) / 0.2));
   });
 
   test('keeps within the bounds of the plan, also when time is over', () => {
@@ -203,6 +217,7 @@ test('docs/recipe.md and docs/training.md give the defaults that hold', () => {
     `| \`proseShare\` | ${settings.proseShare} of`,
     `| ${share} % and ${100 - share} % of the steps`,
     `| ${settings.pretrainOptimizer.name === 'muon' ? 'Muon' : 'AdamW'}, \`learningRate\` ${settings.pretrainOptimizer.learningRate} times`,
+    `| ${settings.preferOptimizer.name === 'muon' ? 'Muon' : 'AdamW'}, \`learningRate\` ${settings.preferOptimizer.learningRate} whatever`,
     `| ${pretrain.warmupSteps} steps of warm-up, constant, the last ${100 * pretrain.decayShare} % down to ${pretrain.finalShare} |`,
     `| ${sft.warmupSteps} steps of warm-up, constant, the last ${100 * sft.decayShare} % down to ${sft.finalShare} |`,
   ])
