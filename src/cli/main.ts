@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../core/package-root.node.ts';
 import { chatCommand } from './commands/chat.ts';
 import { dataCommand } from './commands/data.ts';
+import { demonstrateCommand } from './commands/demonstrate.ts';
 import { exportCommand } from './commands/export.ts';
 import { generateCommand } from './commands/generate.ts';
 import { loraCommand } from './commands/lora.ts';
@@ -14,6 +15,7 @@ import { planCommand } from './commands/plan.ts';
 import { preferCommand } from './commands/prefer.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { rewardCommand } from './commands/reward.ts';
+import { rlCommand } from './commands/rl.ts';
 import { runCommand } from './commands/run.ts';
 import { scaleCommand } from './commands/scale.ts';
 import { sftCommand } from './commands/sft.ts';
@@ -55,6 +57,8 @@ export async function main(
     sftCommand(),
     rewardCommand(),
     preferCommand(),
+    rlCommand(),
+    demonstrateCommand(),
     loraCommand(),
     generateCommand(),
     chatCommand(),

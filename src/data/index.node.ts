@@ -1,5 +1,6 @@
 /** Data for training, with files: everything of `index.ts` plus readers, jobs over documents and token shards. */
 
+export { type ReadChat, readChats } from './chats/read-chats.node.ts';
 export {
   type DeduplicateOptions,
   type DedupReport,

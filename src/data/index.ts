@@ -1,5 +1,8 @@
 /** Data for training, the browser-safe part: cleaning, language, quality, coverage, mixing, splits, batches. */
 
+export { ChatInspector } from './chats/chat-inspector.ts';
+export { type ChatRecord, chatRecordOf } from './chats/chat-record.ts';
+export type { ChatDataReport } from './chats/chat-report.ts';
 export * from './clean/index.ts';
 export * from './coverage/index.ts';
 export * from './dedup/index.ts';
@@ -42,4 +45,5 @@ export {
   type TokenDocument,
   tokenizeText,
 } from './tokens/token-dataset.ts';
+export { TRAIN_ON, type TrainOn } from './tokens/training-targets.ts';
 export { WindowBatches, type WindowOptions } from './tokens/window-batches.ts';

@@ -3,6 +3,7 @@ export type { Determinism } from './decoder.ts';
 export type { EngineLimits, EngineUse } from './engine.ts';
 export { type FetchLanguageModelOptions, type FetchProgress, fetchLanguageModel } from './fetch-model.ts';
 export type {
+  ChatPrompt,
   Completion,
   CompletionChunk,
   CompletionStream,
@@ -23,3 +24,4 @@ export {
 export type { RemotePositionLogprobs, RemoteTokenLogprob } from './openai/answer-chunk.ts';
 export type { EndpointDialect } from './openai/endpoint-dialects.ts';
 export { createOpenAiLanguageModel, type OpenAiModelOptions } from './openai/openai-language-model.ts';
+export { continueTranscript, numEvidence, type Transcript, transcriptOf } from './transcript.ts';

@@ -1,4 +1,6 @@
 /** Models, with checkpoint folders. */
+
+export { loadAdapter, type SaveAdapterInput, saveAdapter } from './adapter/adapter.node.ts';
 export {
   type Checkpoint,
   embeddingNames,

@@ -1,4 +1,6 @@
 /** Models: configuration, parameters, the transformer, initialisation, safetensors in memory. Browser-safe. */
+export { type LowRankSettings, type LowRankTargets, mergeLowRank } from './adapter/low-rank.ts';
+export { type Adapter, checkAdapter, mergeAdapter } from './adapter/read-adapter.ts';
 export * from './config.ts';
 export * from './export/index.ts';
 export { initializeWeights, type WeightArray, type Weights } from './initialize.ts';

@@ -15,6 +15,13 @@ export {
   chatMl,
   renderChat,
 } from './chat-format.ts';
+export {
+  type ParsedAnswer,
+  parseToolCalls,
+  type ToolCall,
+  type ToolCallFault,
+  type ToolDefinition,
+} from './chat-tools.ts';
 export { type JinjaChatOptions, jinjaChatFormat, MAX_TEMPLATE_MESSAGES } from './jinja-chat-format.ts';
 export { JINJA_LIMITS, JinjaTemplate } from './jinja-template.ts';
 export type { TieBreak } from './merge-learner.ts';

@@ -1,5 +1,6 @@
 /** Training: objectives, optimizers, schedules, the loop. Browser-safe. */
 export { type EvaluatedLoss, LossEvaluator } from './evaluate-loss.ts';
+export { lowRankModel } from './low-rank.ts';
 export {
   type BuiltObjective,
   type LanguageModelShape,
