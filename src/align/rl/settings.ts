@@ -81,7 +81,7 @@ export const PPO_DEFAULTS: PpoSettings = {
   klWeight: 0.02,
   gamma: 1,
   lambda: 0.95,
-  critic: 'separate',
+  critic: 'head',
   valueWeight: 0.5,
   valueClip: 0.2,
 };
