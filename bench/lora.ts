@@ -108,7 +108,9 @@ async function measure(run: string) {
 
   const results: object[] = [];
   if (values.full === 'yes') {
-    const { optimizer, schedule } = { optimizer: settings.sftOptimizer, schedule: settings.sftSchedule };
+    // The recipe's rate is for teaching facts; one that only changes the form of answers is that of `plinth sft`.
+    const optimizer = learnsForm ? { ...DEFAULT_OPTIMIZER, learningRate: BASE_RATE } : settings.sftOptimizer;
+    const schedule = settings.sftSchedule;
     const { weights, ...told } = await finetune(fullModel(config, base.weights), optimizer, schedule);
     results.push({ trained: 'all weights', ...told, ...(await ask(weights)) });
     console.error(JSON.stringify(results.at(-1)));
