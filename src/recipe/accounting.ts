@@ -95,9 +95,7 @@ export function accountFor(uses: readonly StageUse[], terms: RunTerms = {}): Acc
  * which the step's FLOPs follow. Undefined when it took no step.
  */
 export function trainingWork(events: readonly PlinthEvent[], stage: string): Work | undefined {
-  const steps = events.filter(
-    (event): event is TrainStepEvent => event.type === 'train-step' && event.stage === stage,
-  );
+  const steps = stepsOf(events, stage);
   if (steps.length === 0) return undefined;
   let [flops, tokens] = [0, 0];
   for (const event of steps) {
@@ -107,6 +105,20 @@ export function trainingWork(events: readonly PlinthEvent[], stage: string): Wor
     flops += Math.round((event.gflops * 1e9 * stepTokens) / event.tokensPerSecond);
   }
   return { flops, tokens };
+}
+
+/** Time of a stage's optimizer steps, what made their batches included; by the smoothed rates that they tell. */
+export function stepSeconds(events: readonly PlinthEvent[], stage: string): number {
+  return stepsOf(events, stage).reduce(
+    (sum, { tokens, step, tokensPerSecond }) => sum + tokens / step / tokensPerSecond,
+    0,
+  );
+}
+
+function stepsOf(events: readonly PlinthEvent[], stage: string): TrainStepEvent[] {
+  return events.filter(
+    (event): event is TrainStepEvent => event.type === 'train-step' && event.stage === stage,
+  );
 }
 
 /**

@@ -28,9 +28,9 @@ const PRETRAIN_SHARE = 0.45;
 /** Share of the training time that goes to preferences, with the answers that they are made from. */
 const PREFER_SHARE = 0.06;
 /** A step of preferences in steps of finetuning: as many tokens, but almost nothing to compute backward. */
-const PREFER_STEP_COST = 0.5;
+const PREFER_STEP_COST = 0.3;
 /** Answers that are sampled for preferences, for each of their steps. */
-export const ANSWERS_PER_PREFER_STEP = 64;
+export const ANSWERS_PER_PREFER_STEP = 48;
 /** Seconds for facts, tokenizer, measuring, loading and the report, and for evaluation per question. */
 const FIXED_SECONDS = 12;
 const SECONDS_PER_QUESTION = 0.004;
@@ -39,7 +39,8 @@ const PLANNED_SHARE = 0.95;
 /** Share of prose in pre-training, three rows of a batch; lab/LOG.md has what other shares cost. */
 const PROSE_SHARE = 0.1;
 const MIN_STEPS = 30;
-const MIN_PREFER_STEPS = 10;
+/** Of preferences; after the most of them the gains of one layer have settled. */
+const PREFER_STEPS = { min: 10, max: 200 } as const;
 /** How far finetuning may move from its plan when the machine turns out slower or faster. */
 const SETTLED_SHARES = [0.5, 2] as const;
 /** What is assumed of a machine that was not measured: two cores of a laptop. */
@@ -252,8 +253,8 @@ export function planSteps(
   const preferSteps = isPretraining
     ? 0
     : (overrides.preferSteps ??
-      Math.max(
-        MIN_PREFER_STEPS,
+      within(
+        PREFER_STEPS,
         dial.flops === undefined
           ? numSteps(PREFER_SHARE * trainingSeconds, secondsPerPreferStep(secondsPerStep))
           : numSteps(PREFER_SHARE * dial.flops, PREFER_STEP_COST * flopsPerStep),
@@ -283,6 +284,10 @@ export function planSteps(
       (pretrainSteps + sftSteps) * secondsPerStep +
       preferSteps * secondsPerPreferStep(secondsPerStep),
   };
+}
+
+function within({ min, max }: { min: number; max: number }, value: number): number {
+  return Math.min(max, Math.max(min, value));
 }
 
 /** One step of preferences, with its share of the sampling, from the time of a step of the other stages. */

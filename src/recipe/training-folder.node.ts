@@ -45,7 +45,7 @@ export class TrainingFolder {
     await removeStaleTemporaries(folder);
     const stored = await readStored(join(folder, 'settings.json'));
     if (stored && fresh) {
-      for (const name of ['settings.json', 'data', 'checkpoints', 'metrics.jsonl', 'model']) {
+      for (const name of ['settings.json', 'report.json', 'data', 'checkpoints', 'metrics.jsonl', 'model']) {
         await rm(join(folder, name), { recursive: true, force: true });
       }
     } else if (stored) {

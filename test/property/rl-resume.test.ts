@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COLLAPSE_LIMITS, CollapseError } from '../../src/align/rl/index.ts';
 import type { PlinthEvent, TrainStepEvent } from '../../src/core/events.ts';
 import { loadCheckpoint } from '../../src/model/checkpoint.node.ts';
+import type { Accounting } from '../../src/recipe/accounting.ts';
 import {
   letterReward,
   outcomeOf,
@@ -43,6 +44,23 @@ test('every update is told once, with the figures of its iteration', () => {
   expect(figures[4]!.klWeight).toBeCloseTo(tinyPpo.klWeight * 0.98, 12);
   expect(expected.validations.length).toBeGreaterThan(4);
   expect(expected.samples.length).toBe(STEPS);
+});
+
+test('the report accounts for updates, answers and the passes over them', () => {
+  const { iterations, stages } = expected.report as unknown as {
+    iterations: { length: number; promptLength: number }[];
+    stages: Accounting['stages'];
+  };
+  const [rl] = stages;
+  const numAnswers = tinyPpo.promptsPerStep * tinyPpo.groupSize;
+  const numTokens = iterations.reduce((sum, { length }) => sum + Math.round(length) * numAnswers, 0);
+  expect(iterations).toHaveLength(STEPS);
+  expect(rl!.generation!.tokens).toBe(numTokens);
+  const numPrompt = iterations.reduce((sum, one) => sum + Math.round(one.promptLength) * numAnswers, 0);
+  // Once by the policy, once by the reference.
+  expect(rl!.scoring!.tokens).toBe(2 * (numTokens + numPrompt));
+  expect(rl!.training!.flops).toBeGreaterThan(rl!.generation!.flops);
+  expect(rl!.flops).toBe(rl!.training!.flops + rl!.generation!.flops + rl!.scoring!.flops);
 });
 
 test('stopped inside an iteration, it is saved where it can go on, and goes on to the same end', async () => {

@@ -2,6 +2,7 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadCheckpoint } from '../../src/model/checkpoint.node.ts';
+import type { Accounting } from '../../src/recipe/accounting.ts';
 import type { PreferOptions } from '../../src/recipe/post-training/prefer-on-pairs.node.ts';
 import { plinthInProcess } from '../fixtures/cli/plinth-in-process.ts';
 import { TinyPreferences } from '../fixtures/training/tiny-preferences.ts';
@@ -28,6 +29,20 @@ describe('the shorter answer comes to be preferred on prompts that were kept asi
     expect(events.filter((event) => event.type === 'note').map(({ message }) => message)).toEqual([
       expect.stringMatching(/pairs\.jsonl: 1 lines skipped; the first, line 65 .*: none of/),
     ]);
+  });
+
+  test('the folder has a report of what it took', async () => {
+    const { outcome, events } = await tiny.prefer('rule-dpo', { loss: 'dpo' });
+    const { accounting } = JSON.parse(readFileSync(`${outcome.folder}/report.json`, 'utf8')) as {
+      accounting: Accounting;
+    };
+    const [stage] = accounting.stages;
+    expect(accounting.stages).toHaveLength(1);
+    expect(stage).toMatchObject({ stage: 'prefer', shareOfFlops: 1 });
+    // Nothing is trained a second time; the figures are those of the first.
+    expect(events.filter(({ type }) => type === 'train-step')).toHaveLength(0);
+    expect(stage!.training!.flops % 24).toBe(0);
+    expect(stage!.seconds).toBeGreaterThan(0);
   });
 
   test('kto, from labelled answers and from pairs', async () => {

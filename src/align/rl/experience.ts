@@ -130,7 +130,11 @@ function actionsOf({ row, prompt, scored, referenceLogprobs }: JudgedRollout) {
 export function figuresOf(
   groups: readonly (readonly JudgedRollout[])[],
   settings: RlSettings,
-): IterationFigures & { readonly rewardDeviation: number; readonly flatGroups: number } {
+): IterationFigures & {
+  readonly rewardDeviation: number;
+  readonly flatGroups: number;
+  readonly promptLength: number;
+} {
   const rollouts = groups.flat();
   const rewards = rollouts.map((one) => shapedReward(one, settings));
   const lengths = rollouts.map(({ row, prompt }) => row.tokens.length - prompt.ids.length);
@@ -150,6 +154,7 @@ export function figuresOf(
     klPerToken: divergence / numTokens,
     entropy: sumOf(rollouts.map(({ scored }) => sumOf(scored.entropies))) / numTokens,
     length: numTokens / rollouts.length,
+    promptLength: sumOf(rollouts.map(({ prompt }) => prompt.ids.length)) / rollouts.length,
     cutShare: rollouts.filter(({ isCut }) => isCut).length / rollouts.length,
     repetition: sumOf(rollouts.map(({ completion }) => repetitionOf(completion.tokens))) / rollouts.length,
     flatGroups: groups.filter((group) => isFlat(group, settings)).length / groups.length,

@@ -213,6 +213,7 @@ export async function reinforce(options: ReinforceOptions): Promise<Reinforcemen
         },
       });
       return await writeReinforcementReport(folder, outcome, {
+        config: model.config,
         settings,
         reward: reward.name,
         learningRate,

@@ -1,11 +1,13 @@
 /** report.json of a reinforcement: settings, and reward, KL and the other figures by iteration. */
 
 import type { RlSettings } from '../../align/rl/settings.ts';
-import { writeFileAtomic } from '../../core/atomic-file.node.ts';
 import type { PlinthEvent } from '../../core/events.ts';
+import type { TransformerConfig } from '../../model/config.ts';
+import { generationWork, type StageUse, scoringWork } from '../accounting.ts';
 import type { TrainingFolder } from '../training-folder.node.ts';
 import type { TrainingOutcome } from '../training-outcome.node.ts';
 import type { ReinforcementOutcome } from './reinforce.node.ts';
+import { accountForTraining, addToReport } from './training-report.node.ts';
 
 export interface ReinforcementReport {
   readonly method: RlSettings['method'];
@@ -20,6 +22,7 @@ export interface ReinforcementReport {
 }
 
 interface ReportInput {
+  readonly config: TransformerConfig;
   readonly settings: RlSettings;
   readonly reward: string;
   readonly learningRate: number;
@@ -32,7 +35,7 @@ interface ReportInput {
 export async function writeReinforcementReport(
   folder: TrainingFolder,
   outcome: TrainingOutcome,
-  { settings, reward, learningRate, events, stepsPerIteration }: ReportInput,
+  { config, settings, reward, learningRate, events, stepsPerIteration }: ReportInput,
 ): Promise<ReinforcementOutcome> {
   const iterations = events.flatMap((event) =>
     event.type === 'train-step' && event.step % stepsPerIteration === 0
@@ -51,7 +54,8 @@ export async function writeReinforcementReport(
     iterations,
     validations,
   };
-  await writeFileAtomic(folder.file('report.json'), `${JSON.stringify(report, null, 2)}\n`);
+  const accounting = await accountForTraining(folder, 'rl', () => rolloutWork(config, settings, iterations));
+  await addToReport(folder, { ...report, accounting });
   const rewardOf = (figures: Readonly<Record<string, number>> | undefined) => figures?.reward ?? Number.NaN;
   return {
     ...outcome,
@@ -61,4 +65,30 @@ export async function writeReinforcementReport(
       validationReward: { before: rewardOf(validations[0]), after: rewardOf(validations.at(-1)) },
     }),
   };
+}
+
+/**
+ * Answers of every iteration at their mean lengths, and the two passes over them: of the policy that answered and of
+ * the reference. Answers sampled anew because all of a group earned the same are not counted.
+ */
+function rolloutWork(
+  config: TransformerConfig,
+  { promptsPerStep, groupSize }: RlSettings,
+  iterations: ReinforcementReport['iterations'],
+): Pick<StageUse, 'generation' | 'scoring'> {
+  const numAnswers = promptsPerStep * groupSize;
+  const lengths = iterations.map(({ promptLength = 0, length = 0 }) => ({
+    promptTokens: Math.round(promptLength),
+    completionTokens: Math.round(length),
+  }));
+  const times = (work: { flops: number; tokens: number }, factor: number) => ({
+    flops: work.flops * factor,
+    tokens: work.tokens * factor,
+  });
+  const generation = generationWork(config, lengths);
+  const scoring = scoringWork(
+    config,
+    lengths.map(({ promptTokens, completionTokens }) => promptTokens + completionTokens),
+  );
+  return { generation: times(generation, numAnswers), scoring: times(scoring, 2 * numAnswers) };
 }

@@ -16,6 +16,7 @@ import type { Schedule } from '../../train/schedule.ts';
 import { onTrainable, type Trainable } from '../../train/trainable.ts';
 import type { TrainingFolder } from '../training-folder.node.ts';
 import type { ChatModel } from './chat-model.node.ts';
+import { accountForTraining, addToReport } from './training-report.node.ts';
 
 export interface TrainModelOptions<Batch>
   extends Pick<
@@ -61,7 +62,7 @@ export function finetuningSchedule(numSteps: number): Schedule {
 /** Call after `folder.decide`: its fingerprint is that of the checkpoints. The weights are those that were trained. */
 export async function trainModel<Batch>(options: TrainModelOptions<Batch>): Promise<ResumableTrainingResult> {
   const { stage, folder, device, model, trainable, numSteps } = options;
-  return trainResumably<Batch>({
+  const result = await trainResumably<Batch>({
     stage,
     checkpoints: folder.file('checkpoints', stage),
     fingerprint: folder.fingerprint,
@@ -92,4 +93,6 @@ export async function trainModel<Batch>(options: TrainModelOptions<Batch>): Prom
     onResume: (step) => folder.cutMetrics(step),
     keepEvents: (events) => folder.appendMetrics(events),
   });
+  await addToReport(folder, { accounting: await accountForTraining(folder, stage) });
+  return result;
 }
