@@ -1,6 +1,6 @@
 /**
  * Reinforcement on a reward that a program checks: three-digit addition, answered in plain form (most significant digit
- * first). `npx tsx bench/rl.ts [--methods grpo,ppo] [--folder DIR] [--steps 100] [--again 6]`
+ * first). `npx tsx bench/rl.ts [--methods grpo,ppo] [--folder DIR] [--steps 150] [--again 6]`
  *
  * A model of 0.4 M parameters learns to add from nothing, then is finetuned on careless sums, of which one in twelve is
  * right and the others forget every carry or are one too many, until it answers a third of the held-out sums. Each
@@ -37,7 +37,7 @@ const { values: flags } = parseArgs({
   options: {
     methods: { type: 'string', default: 'grpo,ppo' },
     folder: { type: 'string' },
-    steps: { type: 'string', default: '100' },
+    steps: { type: 'string', default: '150' },
     'sft-steps': { type: 'string', default: '2500' },
     again: { type: 'string', default: '6' },
     set: { type: 'string', default: '{}' },
