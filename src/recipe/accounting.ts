@@ -163,11 +163,3 @@ export function scoringWork(shape: TransformerShape, lengths: readonly number[])
   }
   return { flops, tokens };
 }
-
-/** Works of one kind together. */
-export function sumOfWork(works: readonly (Work | undefined)[]): Work {
-  return works.reduce<Work>(
-    (sum, work) => ({ flops: sum.flops + (work?.flops ?? 0), tokens: sum.tokens + (work?.tokens ?? 0) }),
-    { flops: 0, tokens: 0 },
-  );
-}

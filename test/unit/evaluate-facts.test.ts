@@ -17,7 +17,10 @@ const right = new Map([...known, ...invented].map(({ question, answer }) => [que
 function answering(answer: (question: string) => string): LanguageModel {
   return {
     generateMany: async (prompts: { messages: { content: string }[] }[]) =>
-      prompts.map(({ messages }) => ({ text: ` ${answer(messages.at(-1)!.content)}\n` })),
+      prompts.map(({ messages }) => ({
+        text: ` ${answer(messages.at(-1)!.content)}\n`,
+        finishReason: 'stop',
+      })),
   } as unknown as LanguageModel;
 }
 const evaluate = (answer: (question: string) => string) =>
@@ -46,6 +49,17 @@ describe('evaluateFacts', () => {
     expect(heldOutPhrasing.exactMatch).toBe(0);
     expect(unknown.abstention).toBe(0);
     expect(unknown.falseAbstention).toBe(0);
+  });
+
+  test('every greedy answer is graded, held-out phrasings before invented names', async () => {
+    const { graded } = await evaluate((question) =>
+      question === known[0]!.question ? UNKNOWN : right.get(question)!,
+    );
+    expect(graded.map(({ question }) => question)).toEqual([...known, ...invented]);
+    expect(graded[0]).toMatchObject({ isRight: false, isRefusal: true });
+    expect(graded[1]).toMatchObject({ isRight: true, isRefusal: false });
+    // Of an invented name a refusal is right.
+    expect(graded.at(-1)).toMatchObject({ isRight: true, isRefusal: true });
   });
 
   test('scores by attribute add up to the whole, and samples show wrong answers first', async () => {

@@ -154,12 +154,14 @@ interface PlannedRecipe {
 const FACT_BYTES_PER_TOKEN = 4;
 
 async function recipeOf(name: string, installation: Installation): Promise<PlannedRecipe> {
-  const [{ loadRecipe }, { factStatistics, writeFacts }, { factsLaw }, { planModel }] = await Promise.all([
-    import('../load-recipe.ts'),
-    import('../../recipe/facts/index.ts'),
-    import('../../scaling/plan/index.ts'),
-    import('../../recipe/plan.ts'),
-  ]);
+  const [{ loadRecipe }, { writeFacts }, { factsLaw }, { planModel }, { numEvaluationAnswers }] =
+    await Promise.all([
+      import('../load-recipe.ts'),
+      import('../../recipe/facts/index.ts'),
+      import('../../scaling/plan/index.ts'),
+      import('../../recipe/plan.ts'),
+      import('../../recipe/stages/evaluate-run.ts'),
+    ]);
   const loaded = await loadRecipe(name, installation);
   if (loaded.kind === 'experiment') {
     throw new ConfigError(
@@ -169,7 +171,6 @@ async function recipeOf(name: string, installation: Installation): Promise<Plann
   const { recipe } = loaded;
   const { seed, unknownShare } = planModel({ minutes: recipe.minutes }, recipe.settings);
   const corpus = writeFacts(await recipe.sources(), { seed, unknownShare });
-  const statistics = factStatistics(corpus);
   const { pretrainingTexts } = await import('../../recipe/stages/fact-data.node.ts');
   const bytes = pretrainingTexts(corpus).reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   const numTokens = Math.round(bytes / FACT_BYTES_PER_TOKEN);
@@ -178,7 +179,7 @@ async function recipeOf(name: string, installation: Installation): Promise<Plann
     law: recipe.law ?? factsLaw(numTokens),
     settings: recipe.settings ?? {},
     numTokens,
-    numQuestions: statistics.numHeldOutPhrasing + statistics.numUnknownEvaluation,
+    numQuestions: numEvaluationAnswers(corpus, recipe.settings?.preferSteps !== 0),
   };
 }
 
