@@ -1,5 +1,14 @@
-/** Best of n: sampling, its distance from the model, over-optimisation. Browser-safe. */
-export { type BestOf, type BestOfOptions, bestOf, type Rejection, rejectionSample } from './best-of.ts';
+/** Best of n, rejection sampling, and what pushing on a reward does. Browser-safe. */
+export {
+  type BestOf,
+  type BestOfOptions,
+  bestOf,
+  type JudgedAnswer,
+  type Rejection,
+  type RejectionOptions,
+  rejectionSample,
+  type SampledPrompt,
+} from './best-of.ts';
 export {
   bestOfKl,
   bestOfKlBound,
@@ -7,4 +16,13 @@ export {
   bestOfProbabilities,
   bestOfWinRateBound,
 } from './best-of-bounds.ts';
-export { bestOfCurve, fitOverOptimisation, gainAt, type OverOptimisationFit } from './over-optimisation.ts';
+export {
+  type BestOfPoint,
+  bestOfCurve,
+  type CurvePoint,
+  fitOverOptimisation,
+  gainAt,
+  type OptimisationMethod,
+  type OverOptimisationFit,
+  type PooledAnswer,
+} from './over-optimisation.ts';
