@@ -7,7 +7,7 @@
  * method starts from there, sees sums and a reward of 1 or 0 only, and is measured on 500 sums that no stage was shown:
  * what is measured is whether a reward finds the answers that are right among habits that are wrong, not whether it
  * teaches addition. With `--careless-steps 0 --sft-steps 600` the model is one that has half learned to add, and the
- * reward has to teach the rest: that climbs too, and slowly. One JSON line: rewards before and after, greedy and
+ * reward has to teach the rest: sampled answers climb to greedy ones, and greedy ones hardly. One JSON line: rewards before and after, greedy and
  * sampled, the curves, seconds, and whether the first `--again` steps of a second run gave the same figures.
  * `--folder` keeps the models (and goes on where it was stopped).
  */
