@@ -1,8 +1,8 @@
 /**
  * The preference stage of a run: DPO on pairs made from the finetuned model's own answers, the finetuned model being
  * the reference. Only the gains of the last norm are trained. They decide how far apart the scores of tokens stand, and
- * with which directions of the last layer; facts are in the matrices before it and stay there. With all parameters the
- * same pairs took twenty points of right answers from a small model (lab/LOG.md).
+ * with which directions of the last layer; facts are in the matrices before it and stay there. With all parameters
+ * pairs of this kind took twenty points of right answers from a small model (lab/LOG.md).
  */
 import type { PreferencePair } from '../../align/preference/preference-data.ts';
 import { preferenceSettings } from '../../align/preference/preference-loss.ts';
@@ -67,7 +67,14 @@ export async function preferStage(options: PreferStageOptions): Promise<PreferSt
       message: `${pairs.length - fitting.length} of ${pairs.length} pairs are longer than ${length} tokens and were left out.`,
     });
   }
-  if (fitting.length === 0) return undefined;
+  if (fitting.length === 0) {
+    options.onEvent({
+      type: 'note',
+      level: 'warning',
+      message: 'No answer of the finetuned model makes a pair: it stays as it is, without preferences.',
+    });
+    return undefined;
+  }
   const { objective, batches } = await preparePreferences(
     fitting.map((pair) => ({ kind: 'pair', ...pair })),
     {
