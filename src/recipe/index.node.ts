@@ -16,6 +16,12 @@ export {
 export { type FinetuneOptions, finetuneOnChats } from './post-training/finetune-on-chats.node.ts';
 export { type InspectChatsOptions, inspectChats } from './post-training/inspect-chats.node.ts';
 export {
+  measureBestOf,
+  measureCheckpoints,
+  writeOverOptimisation,
+} from './post-training/measure-over-optimisation.node.ts';
+export { type OpenedReward, openReward } from './post-training/open-reward.node.ts';
+export {
   type PreferenceOutcome,
   type PreferOptions,
   preferOnPairs,
@@ -25,6 +31,7 @@ export {
   type ReinforceOptions,
   reinforce,
 } from './post-training/reinforce.node.ts';
+export { type ScoredFiles, type ScoreFilesOptions, scoreFiles } from './post-training/score-rewards.node.ts';
 export {
   type RewardOutcome,
   type TrainRewardOptions,

@@ -25,6 +25,19 @@ interface Stored {
   decided?: TrainingDecision;
 }
 
+/** What a training leaves; some leave only part of it. */
+const CONTENTS = [
+  'settings.json',
+  'report.json',
+  'evaluation.json',
+  'metrics.jsonl',
+  'data',
+  'checkpoints',
+  'last-good',
+  'adapter',
+  'model',
+];
+
 export class TrainingFolder {
   readonly path: string;
   readonly request: TrainingRequest;
@@ -45,7 +58,7 @@ export class TrainingFolder {
     await removeStaleTemporaries(folder);
     const stored = await readStored(join(folder, 'settings.json'));
     if (stored && fresh) {
-      for (const name of ['settings.json', 'report.json', 'data', 'checkpoints', 'metrics.jsonl', 'model']) {
+      for (const name of CONTENTS) {
         await rm(join(folder, name), { recursive: true, force: true });
       }
     } else if (stored) {

@@ -2,7 +2,7 @@
  * Reinforcement of a model's folder: prompts, a reward, PPO or GRPO, resumably. Every iteration's figures stand in
  * metrics.jsonl; a policy that shows signs of collapse stops the training, and the last one without is kept.
  */
-import { rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { RewardFunction } from '../../align/reward-function.ts';
 import {
@@ -105,7 +105,6 @@ export async function reinforce(options: ReinforceOptions): Promise<Reinforcemen
     options.fresh ?? false,
   );
   const lastGood = folder.file('last-good');
-  if (options.fresh) await rm(lastGood, { recursive: true, force: true });
 
   const stage = announceStages(STAGES, onEvent);
   const prompts = await stage(
