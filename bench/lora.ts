@@ -27,7 +27,7 @@ import { loadCheckpoint, saveCheckpoint } from '../src/model/index.node.ts';
 import type { Weights } from '../src/model/initialize.ts';
 import { type FactCorpus, writeFacts } from '../src/recipe/facts/index.ts';
 import { runRecipe } from '../src/recipe/index.node.ts';
-import { LOW_RANK_RATE_FACTOR } from '../src/recipe/post-training/trained-result.node.ts';
+import { LOW_RANK_RATE_FACTOR } from '../src/recipe/post-training/training-defaults.ts';
 import { RunFolder } from '../src/recipe/run-folder.node.ts';
 import { evaluateFacts } from '../src/recipe/stages/evaluate-facts.ts';
 import { prepareTokenSets } from '../src/recipe/stages/fact-data.node.ts';

@@ -13,23 +13,15 @@ import {
 } from '../../data/index.node.ts';
 import type { TrainOn } from '../../data/tokens/training-targets.ts';
 import type { Device } from '../../runtime/device.ts';
-import { LossEvaluator } from '../../train/evaluate-loss.ts';
 import { languageModelObjective } from '../../train/objective.ts';
-import { onTrainable } from '../../train/trainable.ts';
 import { announceStages } from '../stages/announce.ts';
 import { type ChatValidation, prepareChatSets } from '../stages/chat-data.node.ts';
 import { fileIdentity, TrainingFolder, type TrainingRequest } from '../training-folder.node.ts';
 import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { openChatModel } from './chat-model.node.ts';
-import { rowLength } from './inspect-chats.node.ts';
-import { rateForWidth, trainModel } from './train-model.node.ts';
-import {
-  LOW_RANK_RATE_FACTOR,
-  type LowRankOptions,
-  lowRankRequest,
-  saveTrained,
-  trainableOf,
-} from './trained-result.node.ts';
+import { trainModel } from './train-model.node.ts';
+import { type LowRankOptions, lowRankRequest, saveTrained, trainableOf } from './trained-result.node.ts';
+import { peakRate, rowLength, stepsFor } from './training-defaults.ts';
 
 export interface FinetuneOptions {
   /** The model's folder, with tokenizer.json. */
@@ -75,8 +67,12 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
   const { config, tokenizer, chatFormat, padId } = model;
   const length = rowLength(options.length, config.maxPositionEmbeddings);
   const { lowRank, trainOn = 'assistant' } = options;
-  const baseRate = lowRank ? LOW_RANK_RATE_FACTOR * BASE_RATE : BASE_RATE;
-  const learningRate = options.learningRate ?? rateForWidth(baseRate, config.hiddenSize);
+  const learningRate = peakRate({
+    asked: options.learningRate,
+    base: BASE_RATE,
+    isLowRank: lowRank !== undefined,
+    hiddenSize: config.hiddenSize,
+  });
   const batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
   const seed = options.seed ?? 1;
   const folder = await TrainingFolder.open(
@@ -131,40 +127,28 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
 
   return stage('sft', async () => {
     const { batches, validation } = sets;
+    const { steps, epochs = DEFAULT_EPOCHS } = options;
     const { numSteps } = await folder.decide(() => ({
-      numSteps:
-        options.steps ??
-        Math.max(1, Math.ceil(((options.epochs ?? DEFAULT_EPOCHS) * batches.rowsPerEpoch) / batchSize)),
+      numSteps: stepsFor({ steps, epochs, numItems: batches.rowsPerEpoch, batchSize }),
     }));
     const objective = languageModelObjective(config, { batchSize, length, segments: true });
     const trainable = trainableOf(model, lowRank, seed);
-    const evaluator =
-      validation && (await LossEvaluator.compile(device, onTrainable(objective, trainable), trainable.specs));
-    try {
-      const result = await trainModel({
-        stage: 'sft',
-        folder,
-        device,
-        model,
-        trainable,
-        objective,
-        batch: (index) => batches.batch(index),
-        ...(evaluator && {
-          validate: async (state) => {
-            const { loss } = await evaluator.run(state, someOf(validation!.once(), MAX_VALIDATION_BATCHES));
-            return { loss };
-          },
-        }),
-        numSteps,
-        learningRate,
-        onEvent,
-        ...(signal && { signal }),
-      });
-      const saved = { folder, model, modelFolder: options.model, trainable, lowRank };
-      return await saveTrained({ ...saved, steps: numSteps, result });
-    } finally {
-      await evaluator?.dispose();
-    }
+    const result = await trainModel({
+      stage: 'sft',
+      folder,
+      device,
+      model,
+      trainable,
+      objective,
+      batch: (index) => batches.batch(index),
+      ...(validation && { validation: () => someOf(validation.once(), MAX_VALIDATION_BATCHES) }),
+      numSteps,
+      learningRate,
+      onEvent,
+      ...(signal && { signal }),
+    });
+    const saved = { folder, model, modelFolder: options.model, trainable, lowRank };
+    return saveTrained({ ...saved, steps: numSteps, result });
   });
 }
 

@@ -1,11 +1,12 @@
 /** A look at finetuning data before it is trained on, with the tokenizer and the chat format of the model. */
-import { ConfigError, messageOf } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import { ChatInspector } from '../../data/chats/chat-inspector.ts';
 import type { ChatDataReport } from '../../data/chats/chat-report.ts';
 import { noChatError, readChats } from '../../data/chats/read-chats.node.ts';
 import { loadLanguageIdentifier, type ReadReport } from '../../data/index.node.ts';
 import { type EncodedChat, encodeChat } from '../../tokenizer/index.ts';
 import { openChatReader } from './chat-model.node.ts';
+import { rowLength } from './training-defaults.ts';
 
 export interface InspectChatsOptions {
   /** The model's folder, with tokenizer.json. */
@@ -15,15 +16,6 @@ export interface InspectChatsOptions {
   /** Tokens of a row of the training; as of `finetuneOnChats` when left out. */
   readonly length?: number;
   readonly signal?: AbortSignal;
-}
-
-const DEFAULT_LENGTH = 256;
-
-/** Tokens of a row. Throws ConfigError for more than the model's context. */
-export function rowLength(asked: number | undefined, contextLength: number): number {
-  const length = asked ?? Math.min(DEFAULT_LENGTH, contextLength);
-  if (length <= contextLength) return length;
-  throw new ConfigError(`length is ${length}; the model's context is ${contextLength} tokens.`);
 }
 
 /** Throws DataError when no line is a chat, with the first line's fault; ConfigError for a model without a chat format. */

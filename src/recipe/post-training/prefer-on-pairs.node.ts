@@ -17,22 +17,14 @@ import { type EventSink, ignoreEvents } from '../../core/events.ts';
 import { skipNotes } from '../../data/chats/read-chats.node.ts';
 import { splitRecords } from '../../data/index.node.ts';
 import type { Device } from '../../runtime/device.ts';
-import { LossEvaluator } from '../../train/evaluate-loss.ts';
-import type { ValidationFigures } from '../../train/train.ts';
-import { onTrainable } from '../../train/trainable.ts';
 import { announceStages } from '../stages/announce.ts';
 import { fileIdentity, TrainingFolder } from '../training-folder.node.ts';
 import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { openChatModel } from './chat-model.node.ts';
 import { cachedReference, digestWeights } from './prefer-reference.node.ts';
-import { rateForWidth, trainModel } from './train-model.node.ts';
-import {
-  LOW_RANK_RATE_FACTOR,
-  type LowRankOptions,
-  lowRankRequest,
-  saveTrained,
-  trainableOf,
-} from './trained-result.node.ts';
+import { trainModel } from './train-model.node.ts';
+import { type LowRankOptions, lowRankRequest, saveTrained, trainableOf } from './trained-result.node.ts';
+import { peakRate, rowLength, stepsFor } from './training-defaults.ts';
 
 export interface PreferOptions {
   /** The model's folder, with tokenizer.json. */
@@ -73,7 +65,6 @@ export interface PreferenceOutcome extends TrainingOutcome {
 
 const DEFAULT_EPOCHS = 1;
 const DEFAULT_BATCH_SIZE = 8;
-const DEFAULT_LENGTH = 256;
 const DEFAULT_VALIDATION_SHARE = 0.1;
 const BASE_RATE = 2e-4;
 /** Of the preferences kept aside, so many batches are measured at most: eight times in a training. */
@@ -90,14 +81,13 @@ export async function preferOnPairs(options: PreferOptions): Promise<PreferenceO
   }
   const model = await openChatModel(options.model);
   const { config } = model;
-  const length = options.length ?? Math.min(DEFAULT_LENGTH, config.maxPositionEmbeddings);
-  if (length > config.maxPositionEmbeddings) {
-    throw new ConfigError(
-      `length is ${length}; the model's context is ${config.maxPositionEmbeddings} tokens.`,
-    );
-  }
-  const baseRate = lowRank ? LOW_RANK_RATE_FACTOR * BASE_RATE : BASE_RATE;
-  const learningRate = options.learningRate ?? rateForWidth(baseRate, config.hiddenSize);
+  const length = rowLength(options.length, config.maxPositionEmbeddings);
+  const learningRate = peakRate({
+    asked: options.learningRate,
+    base: BASE_RATE,
+    isLowRank: lowRank !== undefined,
+    hiddenSize: config.hiddenSize,
+  });
   const batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
   const seed = options.seed ?? 1;
   const folder = await TrainingFolder.open(
@@ -167,44 +157,32 @@ export async function preferOnPairs(options: PreferOptions): Promise<PreferenceO
   return stage('prefer', async () => {
     const { batches, objective } = train;
     const { numItems } = batches;
+    const { steps, epochs = DEFAULT_EPOCHS } = options;
     const { numSteps } = await folder.decide(() => ({
-      numSteps:
-        options.steps ?? Math.max(1, Math.ceil(((options.epochs ?? DEFAULT_EPOCHS) * numItems) / batchSize)),
+      numSteps: stepsFor({ steps, epochs, numItems, batchSize }),
     }));
     const trainable = trainableOf(model, lowRank, seed);
-    const evaluator =
-      validation && (await LossEvaluator.compile(device, onTrainable(objective, trainable), trainable.specs));
-    try {
-      const result = await trainModel({
-        stage: 'prefer',
-        folder,
-        device,
-        model,
-        trainable,
-        objective,
-        batch: (index) => batches.batch(index),
-        ...(evaluator && {
-          validate: async (state): Promise<ValidationFigures> => {
-            const { loss, metrics } = await evaluator.run(
-              state,
-              validation.batches.inOrder(MAX_VALIDATION_BATCHES * batchSize),
-            );
-            return { loss, metrics };
-          },
-        }),
-        numSteps,
-        learningRate,
-        weightDecay: 0,
-        onEvent,
-        ...(signal && { signal }),
-      });
-      const saved = { folder, model, modelFolder: options.model, trainable, lowRank };
-      const outcome = await saveTrained({ ...saved, steps: numSteps, result });
-      const metrics = result.validation?.metrics;
-      return { ...outcome, numItems, ...(metrics && { validationMetrics: metrics }) };
-    } finally {
-      await evaluator?.dispose();
-    }
+    const result = await trainModel({
+      stage: 'prefer',
+      folder,
+      device,
+      model,
+      trainable,
+      objective,
+      batch: (index) => batches.batch(index),
+      ...(validation && {
+        validation: () => validation.batches.inOrder(MAX_VALIDATION_BATCHES * batchSize),
+      }),
+      numSteps,
+      learningRate,
+      weightDecay: 0,
+      onEvent,
+      ...(signal && { signal }),
+    });
+    const saved = { folder, model, modelFolder: options.model, trainable, lowRank };
+    const outcome = await saveTrained({ ...saved, steps: numSteps, result });
+    const metrics = result.validation?.metrics;
+    return { ...outcome, numItems, ...(metrics && { validationMetrics: metrics }) };
   });
 }
 

@@ -32,14 +32,9 @@ import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { type ChatMixture, chatMixture } from './chat-mixture.node.ts';
 import { type ChatModel, openChatModel } from './chat-model.node.ts';
 import { writeReinforcementReport } from './reinforcement-report.node.ts';
-import { rateForWidth, trainModel } from './train-model.node.ts';
-import {
-  LOW_RANK_RATE_FACTOR,
-  type LowRankOptions,
-  lowRankRequest,
-  saveTrained,
-  trainableOf,
-} from './trained-result.node.ts';
+import { trainModel } from './train-model.node.ts';
+import { type LowRankOptions, lowRankRequest, saveTrained, trainableOf } from './trained-result.node.ts';
+import { peakRate } from './training-defaults.ts';
 
 export interface ReinforceOptions {
   /** The model's folder, with tokenizer.json; also the reference of the KL. */
@@ -97,8 +92,12 @@ export async function reinforce(options: ReinforceOptions): Promise<Reinforcemen
       `maxTokens is ${settings.maxTokens}; the model's context of ${config.maxPositionEmbeddings} tokens must also hold the prompt.`,
     );
   }
-  const baseRate = lowRank ? LOW_RANK_RATE_FACTOR * BASE_RATE : BASE_RATE;
-  const learningRate = options.learningRate ?? rateForWidth(baseRate, config.hiddenSize);
+  const learningRate = peakRate({
+    asked: options.learningRate,
+    base: BASE_RATE,
+    isLowRank: lowRank !== undefined,
+    hiddenSize: config.hiddenSize,
+  });
   const folder = await TrainingFolder.open(
     options.folder,
     await requestOf(options, learningRate),

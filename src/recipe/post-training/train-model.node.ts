@@ -5,6 +5,7 @@
 import type { EventSink } from '../../core/events.ts';
 import type { Device } from '../../runtime/device.ts';
 import { measureSgemm } from '../../runtime/index.ts';
+import { LossEvaluator } from '../../train/evaluate-loss.ts';
 import type { Objective } from '../../train/objective.ts';
 import { DEFAULT_OPTIMIZER } from '../../train/optimizer.ts';
 import {
@@ -13,7 +14,9 @@ import {
   trainResumably,
 } from '../../train/resumable-training.node.ts';
 import type { Schedule } from '../../train/schedule.ts';
+import type { ValidationFigures } from '../../train/train.ts';
 import { onTrainable, type Trainable } from '../../train/trainable.ts';
+import type { TrainingState } from '../../train/training-step.ts';
 import type { TrainingFolder } from '../training-folder.node.ts';
 import type { ChatModel } from './chat-model.node.ts';
 import { accountForTraining, addToReport } from './training-report.node.ts';
@@ -30,6 +33,8 @@ export interface TrainModelOptions<Batch>
   readonly trainable: Trainable;
   /** On the model's parameters. */
   readonly objective: Objective<Batch>;
+  /** Kept aside: the objective's figures on them are told eight times and at the end. Default: none. */
+  readonly validation?: () => Iterable<Batch>;
   /** The peak. */
   readonly learningRate: number;
   readonly weightDecay?: number;
@@ -41,13 +46,7 @@ export interface TrainModelOptions<Batch>
   readonly signal?: AbortSignal;
 }
 
-const BASE_WIDTH = 128;
 const MAX_WARMUP_STEPS = 10;
-
-/** A rate for a width of 128, falling with the width of a wider model. */
-export function rateForWidth(rate: number, hiddenSize: number): number {
-  return rate * Math.min(1, BASE_WIDTH / hiddenSize);
-}
 
 export function finetuningSchedule(numSteps: number): Schedule {
   return {
@@ -61,20 +60,29 @@ export function finetuningSchedule(numSteps: number): Schedule {
 
 /** Call after `folder.decide`: its fingerprint is that of the checkpoints. The weights are those that were trained. */
 export async function trainModel<Batch>(options: TrainModelOptions<Batch>): Promise<ResumableTrainingResult> {
-  const { stage, folder, device, model, trainable, numSteps } = options;
+  const { stage, folder, device, model, trainable, numSteps, validation } = options;
+  const objective = onTrainable(options.objective, trainable);
+  const evaluator = validation && (await LossEvaluator.compile(device, objective, trainable.specs));
+  const validate =
+    options.validate ??
+    (evaluator &&
+      (async (state: TrainingState): Promise<ValidationFigures> => {
+        const { loss, metrics } = await evaluator.run(state, validation());
+        return { loss, ...(Object.keys(metrics).length > 0 && { metrics }) };
+      }));
   const result = await trainResumably<Batch>({
     stage,
     checkpoints: folder.file('checkpoints', stage),
     fingerprint: folder.fingerprint,
     device,
-    objective: onTrainable(options.objective, trainable),
+    objective,
     parameters: trainable.specs,
     initial: () => trainable.initial,
     config: model.config,
     files: model.files,
     batch: (index, state) => options.batch(index, state),
     ...(options.isBoundary && { isBoundary: (step: number) => options.isBoundary!(step) }),
-    ...(options.validate && { validate: options.validate }),
+    ...(validate && { validate }),
     numSteps,
     ...(options.checkpointSeconds !== undefined && { checkpointSeconds: options.checkpointSeconds }),
     settings: {
@@ -92,7 +100,7 @@ export async function trainModel<Batch>(options: TrainModelOptions<Batch>): Prom
     ...(options.signal && { signal: options.signal }),
     onResume: (step) => folder.cutMetrics(step),
     keepEvents: (events) => folder.appendMetrics(events),
-  });
+  }).finally(() => evaluator?.dispose());
   await addToReport(folder, { accounting: await accountForTraining(folder, stage) });
   return result;
 }

@@ -15,20 +15,15 @@ import { skipNotes } from '../../data/chats/read-chats.node.ts';
 import { splitRecords } from '../../data/keyed-split.ts';
 import { headedSpecs, numParameters } from '../../model/config.ts';
 import type { Device } from '../../runtime/device.ts';
-import { LossEvaluator } from '../../train/evaluate-loss.ts';
-import { onTrainable, withHead } from '../../train/trainable.ts';
+import { withHead } from '../../train/trainable.ts';
 import { announceStages } from '../stages/announce.ts';
 import { fileIdentity, TrainingFolder } from '../training-folder.node.ts';
 import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { openChatModel } from './chat-model.node.ts';
 import { evaluateRewards, type RewardEvaluation } from './reward-evaluation.ts';
-import { rateForWidth, trainModel } from './train-model.node.ts';
-import {
-  LOW_RANK_RATE_FACTOR,
-  type LowRankOptions,
-  lowRankRequest,
-  trainableOf,
-} from './trained-result.node.ts';
+import { trainModel } from './train-model.node.ts';
+import { type LowRankOptions, lowRankRequest, trainableOf } from './trained-result.node.ts';
+import { peakRate, rowLength, stepsFor } from './training-defaults.ts';
 
 export interface TrainRewardOptions {
   /** The folder of the model whose layers are trained, with tokenizer.json. */
@@ -65,7 +60,7 @@ export interface RewardOutcome extends TrainingOutcome {
   readonly evaluation?: RewardEvaluation;
 }
 
-const DEFAULTS = { validationShare: 0.1, centre: 0.01, epochs: 2, batchSize: 16, length: 256, seed: 1 };
+const DEFAULTS = { validationShare: 0.1, centre: 0.01, epochs: 2, batchSize: 16, seed: 1 };
 const BASE_RATE = 1e-3;
 /** Of the comparisons kept aside, so many are measured during training; all of them after it. */
 const MAX_VALIDATED = 256;
@@ -85,21 +80,20 @@ export async function trainReward(options: TrainRewardOptions): Promise<RewardOu
   const chatModel = await openChatModel(options.model);
   const { config, layers, head } = rewardModelStart(chatModel.config, chatModel.weights);
   const model = { ...chatModel, config, weights: layers };
-  const length = options.length ?? Math.min(DEFAULTS.length, config.maxPositionEmbeddings);
+  const length = rowLength(options.length, config.maxPositionEmbeddings);
   const validationShare = options.validationShare ?? DEFAULTS.validationShare;
   const centre = options.centre ?? DEFAULTS.centre;
   const batchSize = options.batchSize ?? DEFAULTS.batchSize;
   const seed = options.seed ?? DEFAULTS.seed;
-  if (length > config.maxPositionEmbeddings) {
-    throw new ConfigError(
-      `length is ${length}; the model's context is ${config.maxPositionEmbeddings} tokens.`,
-    );
-  }
   if (!(centre >= 0 && Number.isFinite(centre))) {
     throw new ConfigError(`centre is ${centre}; expected a number of at least 0.`);
   }
-  const baseRate = lowRank ? LOW_RANK_RATE_FACTOR * BASE_RATE : BASE_RATE;
-  const learningRate = options.learningRate ?? rateForWidth(baseRate, config.hiddenSize);
+  const learningRate = peakRate({
+    asked: options.learningRate,
+    base: BASE_RATE,
+    isLowRank: lowRank !== undefined,
+    hiddenSize: config.hiddenSize,
+  });
   const folder = await TrainingFolder.open(
     options.folder,
     {
@@ -130,10 +124,9 @@ export async function trainReward(options: TrainRewardOptions): Promise<RewardOu
 
   const result = await stage('reward', async () => {
     const batches = new ComparisonBatches(data.train, batchSize, seed);
+    const { steps, epochs = DEFAULTS.epochs } = options;
     const { numSteps } = await folder.decide(() => ({
-      numSteps:
-        options.steps ??
-        Math.max(1, Math.ceil(((options.epochs ?? DEFAULTS.epochs) * data.train.length) / batchSize)),
+      numSteps: stepsFor({ steps, epochs, numItems: data.train.length, batchSize }),
     }));
     const maxAnswers = data.validation.reduce(
       (most, [{ rows }]) => Math.max(most, rows.length),
@@ -150,33 +143,25 @@ export async function trainReward(options: TrainRewardOptions): Promise<RewardOu
     const headSpecs = headedSpecs(config, 'score').filter(({ name }) => head.has(name));
     const trainable = withHead(layersTrained, headSpecs, head);
     const validated = data.validation.slice(0, MAX_VALIDATED).map(([comparison]) => comparison);
-    const evaluator =
-      validated.length > 0
-        ? await LossEvaluator.compile(device, onTrainable(objective, trainable), trainable.specs)
-        : undefined;
-    try {
-      const trained = await trainModel({
-        stage: 'reward',
-        folder,
-        device,
-        model,
-        trainable,
-        objective,
-        batch: (index) => batches.batch(index),
-        numSteps,
-        learningRate,
-        ...(evaluator && { validate: (state) => evaluator.run(state, chunks(validated, batchSize)) }),
-        onEvent,
-        ...(signal && { signal }),
-      });
-      const weights = new Map([
-        ...layersTrained.merge(trained.weights),
-        ...headSpecs.map(({ name }) => [name, trained.weights.get(name)!] as const),
-      ]);
-      return { ...trained, weights, numSteps };
-    } finally {
-      await evaluator?.dispose();
-    }
+    const trained = await trainModel({
+      stage: 'reward',
+      folder,
+      device,
+      model,
+      trainable,
+      objective,
+      batch: (index) => batches.batch(index),
+      ...(validated.length > 0 && { validation: () => chunks(validated, batchSize) }),
+      numSteps,
+      learningRate,
+      onEvent,
+      ...(signal && { signal }),
+    });
+    const weights = new Map([
+      ...layersTrained.merge(trained.weights),
+      ...headSpecs.map(({ name }) => [name, trained.weights.get(name)!] as const),
+    ]);
+    return { ...trained, weights, numSteps };
   });
 
   return stage('evaluate', async () => {

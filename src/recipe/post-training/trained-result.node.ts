@@ -19,9 +19,6 @@ export interface LowRankOptions extends LowRankSettings {
   readonly merge: boolean;
 }
 
-/** On the rate of a whole model: adapters want about ten times as much, whatever the rank (docs/lora.md). */
-export const LOW_RANK_RATE_FACTOR = 10;
-
 /** An adapter also trains the rows of tokens that the model was never shown. */
 function withNewTokens(
   lowRank: LowRankSettings,
