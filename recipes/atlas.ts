@@ -29,4 +29,6 @@ export default defineRecipe({
     atlasFactSources().map((source) => ({ ...source, licence: licences[source.sheet.name] ?? 'unknown' })),
   prose: [factbookProse],
   law: ATLAS_LAW,
+  // What an app can carry: at 8 bits within 2 MB. A faster machine trains this size for longer.
+  settings: { maxParams: 1_600_000 },
 });

@@ -20,6 +20,7 @@ const NUMBERS: Record<
 > = {
   seed: 'number',
   vocabSize: 'number',
+  maxParams: 'number',
   hiddenSize: 'number',
   numLayers: 'number',
   numHeads: 'number',

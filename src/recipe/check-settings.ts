@@ -14,6 +14,7 @@ type NumberName = {
 const WHOLE_NUMBERS = {
   seed: [0, Number.MAX_SAFE_INTEGER],
   vocabSize: [1, 1_000_000],
+  maxParams: [50_000, 500_000_000],
   hiddenSize: [2, 16_384],
   numLayers: [1, 256],
   numHeads: [1, 512],

@@ -11,9 +11,11 @@ import {
   intermediateSizeOf,
   type Machine,
   type ModelShape,
+  modelShapes,
   type PlanRequest,
   planSize,
   shapeForParameters,
+  shapeParameters,
   type TrainingBudget,
   UNKNOWN_TEXT,
 } from '../scaling/plan/index.ts';
@@ -120,6 +122,7 @@ export function planModel(
   const settings = {
     seed: 1,
     vocabSize: VOCAB_SIZE,
+    maxParams: PARAMETERS.max,
     hiddenSize,
     numLayers: size.numLayers,
     numHeads,
@@ -226,7 +229,16 @@ export function planRequest(
     contextLength: overrides.contextLength ?? CONTEXT_LENGTH,
     optimizer: overrides.pretrainOptimizer?.name ?? 'muon',
     ...(overrides.batchSize !== undefined && { batchSize: overrides.batchSize }),
+    ...(overrides.maxParams !== undefined && { shapes: shapesWithin(overrides.maxParams, overrides) }),
   };
+}
+
+function shapesWithin(maxParams: number, { vocabSize = VOCAB_SIZE }: RecipeOverrides): ModelShape[] {
+  const shapes = modelShapes().filter((shape) => shapeParameters(shape, vocabSize) <= maxParams);
+  if (shapes.length > 0) return shapes;
+  throw new ConfigError(
+    `maxParams is ${maxParams}; with a vocabulary of ${vocabSize} tokens every model has more. Raise it, or lower vocabSize.`,
+  );
 }
 
 /**

@@ -32,6 +32,8 @@ export interface RecipeSource extends FactSource {
 export interface RecipeSettings {
   readonly seed: number;
   readonly vocabSize: number;
+  /** The plan chooses no size beyond this, whatever the machine could train; a size given by hand may be larger. */
+  readonly maxParams: number;
   readonly hiddenSize: number;
   readonly numLayers: number;
   readonly numHeads: number;

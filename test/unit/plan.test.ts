@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import atlas from '../../recipes/atlas.ts';
 import { ConfigError } from '../../src/core/errors.ts';
 import { numParameters } from '../../src/model/config.ts';
 import { modelConfig, planModel, planSteps, type RecipeSettings } from '../../src/recipe/index.ts';
@@ -50,6 +51,26 @@ describe('planModel', () => {
       headDim: 32,
       maxPositionEmbeddings: 48,
     });
+  });
+
+  test('a day gives no size beyond maxParams; a size given by hand may be larger; none within it is an error', () => {
+    const maxParams = 1_600_000;
+    expect(sizeOf(1440)).toBeGreaterThan(maxParams);
+    expect(sizeOf(1440, { maxParams })).toBeLessThanOrEqual(maxParams);
+    // The next smaller shape, not just any.
+    expect(sizeOf(1440, { maxParams })).toBeGreaterThan(maxParams / 2);
+    expect(sizeOf(2, { maxParams: 500_000_000 })).toBe(sizeOf(2));
+    expect(sizeOf(5, { maxParams, hiddenSize: 256 })).toBeGreaterThan(maxParams);
+    expect(() => planModel({ minutes: 5 }, { maxParams: 50_000 })).toThrow(
+      /maxParams is 50000.*vocabulary of 2048/,
+    );
+  });
+
+  test('the atlas stays within 2 MB at 8 bits: a code and a 32nd of a scale for every weight', () => {
+    const { settings } = atlas;
+    const params = sizeOf(1440, settings);
+    const numBytes = params * (1 + 4 / 32);
+    expect(numBytes).toBeLessThan(1.95e6);
   });
 
   test('an override of undefined is no override', () => {
@@ -212,6 +233,7 @@ test('docs/recipe.md and docs/training.md give the defaults that hold', () => {
   for (const row of [
     `| \`seed\` | ${settings.seed} |`,
     `| \`vocabSize\` | ${settings.vocabSize} |`,
+    `| \`maxParams\` | ${settings.maxParams};`,
     `| \`contextLength\` | ${settings.contextLength} |`,
     `| \`batchSize\` | ${settings.batchSize}, more from`,
     `| \`clipNorm\` | ${settings.clipNorm} |`,
