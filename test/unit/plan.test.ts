@@ -5,10 +5,11 @@ import { ConfigError } from '../../src/core/errors.ts';
 import { numParameters } from '../../src/model/config.ts';
 import { modelConfig, planModel, planSteps, type RecipeSettings } from '../../src/recipe/index.ts';
 import { secondsPerPreferStep, settleFinetuning } from '../../src/recipe/plan.ts';
+import type { RecipeOverrides } from '../../src/recipe/recipe.ts';
 import { DEFAULT_OPTIMIZER } from '../../src/train/index.ts';
 
 const TOKENS = { vocabSize: 2048, endOfTextId: 0, endOfTurnId: 2 };
-const sizeOf = (minutes: number, overrides?: Partial<RecipeSettings>) =>
+const sizeOf = (minutes: number, overrides?: RecipeOverrides) =>
   numParameters(modelConfig(planModel({ minutes }, overrides), TOKENS));
 const MEASURED = { secondsPerStep: 0.2, flopsPerStep: 2e10, numEvaluationQuestions: 500, secondsSoFar: 3 };
 
