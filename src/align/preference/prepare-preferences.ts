@@ -9,8 +9,8 @@ import type { Device } from '../../runtime/device.ts';
 import type { ChatFormat, Tokenizer } from '../../tokenizer/index.ts';
 import type { Objective } from '../../train/objective.ts';
 import { DEFAULT_OPTIMIZER } from '../../train/optimizer.ts';
+import { measureStepTime } from '../../train/step-time.ts';
 import { onTrainable, type Trainable } from '../../train/trainable.ts';
-import { initialState, TrainingStep } from '../../train/training-step.ts';
 import { SequenceScorer } from '../sequence-logprobs.ts';
 import { PreferenceBatches, referenceLogprobs } from './preference-batches.ts';
 import type { PreferenceRecord } from './preference-data.ts';
@@ -85,30 +85,21 @@ async function scoreReference(
   }
 }
 
-const MEASURED_STEPS = 3;
-
 /** Seconds that a step takes on this device: the median of three after the first, on a state that is thrown away. */
 export async function secondsPerPreferenceStep(
   { objective, batches }: PreparedPreferences,
   trainable: Trainable,
   device: Device,
 ): Promise<number> {
-  const step = await TrainingStep.compile(device, onTrainable(objective, trainable), trainable.specs, {
+  const { secondsPerStep } = await measureStepTime({
+    device,
+    objective: onTrainable(objective, trainable),
+    parameters: trainable.specs,
+    initial: trainable.initial,
     optimizer: DEFAULT_OPTIMIZER,
-    clipNorm: 1,
-    accumulate: 1,
+    batch: (step) => batches.batch(step - 1),
+    numWarmup: 1,
+    numMeasured: 3,
   });
-  const state = initialState(trainable.initial, DEFAULT_OPTIMIZER);
-  try {
-    const seconds: number[] = [];
-    for (let i = 0; i <= MEASURED_STEPS; i++) {
-      const start = performance.now();
-      await step.run(state, [batches.batch(i)], i + 1, 0);
-      seconds.push((performance.now() - start) / 1000);
-    }
-    return seconds.slice(1).sort((a, b) => a - b)[MEASURED_STEPS >> 1]!;
-  } finally {
-    await step.dispose();
-    for (const value of state.values()) if ('dispose' in value) value.dispose();
-  }
+  return secondsPerStep;
 }

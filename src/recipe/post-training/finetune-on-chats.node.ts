@@ -21,7 +21,7 @@ import type { TrainingOutcome } from '../training-outcome.node.ts';
 import { openChatModel } from './chat-model.node.ts';
 import { trainModel } from './train-model.node.ts';
 import { type LowRankOptions, lowRankRequest, saveTrained, trainableOf } from './trained-result.node.ts';
-import { peakRate, rowLength, stepsFor } from './training-defaults.ts';
+import { durationRequest, peakRate, rowLength, stepsFor } from './training-defaults.ts';
 
 export interface FinetuneOptions {
   /** The model's folder, with tokenizer.json. */
@@ -75,6 +75,7 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
   });
   const batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
   const seed = options.seed ?? 1;
+  const { steps, epochs = DEFAULT_EPOCHS } = options;
   const folder = await TrainingFolder.open(
     options.folder,
     {
@@ -85,9 +86,7 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
       length,
       learningRate,
       seed,
-      ...(options.steps === undefined
-        ? { epochs: options.epochs ?? DEFAULT_EPOCHS }
-        : { steps: options.steps }),
+      ...durationRequest(steps, epochs),
       ...(trainOn !== 'assistant' && { trainOn }),
       ...(await validationRequest(options)),
       ...lowRankRequest(lowRank),
@@ -127,7 +126,6 @@ export async function finetuneOnChats(options: FinetuneOptions): Promise<Trainin
 
   return stage('sft', async () => {
     const { batches, validation } = sets;
-    const { steps, epochs = DEFAULT_EPOCHS } = options;
     const { numSteps } = await folder.decide(() => ({
       numSteps: stepsFor({ steps, epochs, numItems: batches.rowsPerEpoch, batchSize }),
     }));

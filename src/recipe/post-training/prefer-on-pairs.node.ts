@@ -24,7 +24,7 @@ import { openChatModel } from './chat-model.node.ts';
 import { cachedReference, digestWeights } from './prefer-reference.node.ts';
 import { trainModel } from './train-model.node.ts';
 import { type LowRankOptions, lowRankRequest, saveTrained, trainableOf } from './trained-result.node.ts';
-import { peakRate, rowLength, stepsFor } from './training-defaults.ts';
+import { durationRequest, peakRate, rowLength, stepsFor } from './training-defaults.ts';
 
 export interface PreferOptions {
   /** The model's folder, with tokenizer.json. */
@@ -90,6 +90,7 @@ export async function preferOnPairs(options: PreferOptions): Promise<PreferenceO
   });
   const batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
   const seed = options.seed ?? 1;
+  const { steps, epochs = DEFAULT_EPOCHS } = options;
   const folder = await TrainingFolder.open(
     options.folder,
     {
@@ -105,9 +106,7 @@ export async function preferOnPairs(options: PreferOptions): Promise<PreferenceO
       learningRate,
       seed,
       validationShare,
-      ...(options.steps === undefined
-        ? { epochs: options.epochs ?? DEFAULT_EPOCHS }
-        : { steps: options.steps }),
+      ...durationRequest(steps, epochs),
       ...lowRankRequest(lowRank),
     },
     options.fresh ?? false,
@@ -157,7 +156,6 @@ export async function preferOnPairs(options: PreferOptions): Promise<PreferenceO
   return stage('prefer', async () => {
     const { batches, objective } = train;
     const { numItems } = batches;
-    const { steps, epochs = DEFAULT_EPOCHS } = options;
     const { numSteps } = await folder.decide(() => ({
       numSteps: stepsFor({ steps, epochs, numItems, batchSize }),
     }));

@@ -23,7 +23,7 @@ import { openChatModel } from './chat-model.node.ts';
 import { evaluateRewards, type RewardEvaluation } from './reward-evaluation.ts';
 import { trainModel } from './train-model.node.ts';
 import { type LowRankOptions, lowRankRequest, trainableOf } from './trained-result.node.ts';
-import { peakRate, rowLength, stepsFor } from './training-defaults.ts';
+import { durationRequest, peakRate, rowLength, stepsFor } from './training-defaults.ts';
 
 export interface TrainRewardOptions {
   /** The folder of the model whose layers are trained, with tokenizer.json. */
@@ -94,6 +94,7 @@ export async function trainReward(options: TrainRewardOptions): Promise<RewardOu
     isLowRank: lowRank !== undefined,
     hiddenSize: config.hiddenSize,
   });
+  const { steps, epochs = DEFAULTS.epochs } = options;
   const folder = await TrainingFolder.open(
     options.folder,
     {
@@ -107,9 +108,7 @@ export async function trainReward(options: TrainRewardOptions): Promise<RewardOu
       length,
       learningRate,
       seed,
-      ...(options.steps === undefined
-        ? { epochs: options.epochs ?? DEFAULTS.epochs }
-        : { steps: options.steps }),
+      ...durationRequest(steps, epochs),
       ...lowRankRequest(lowRank),
     },
     options.fresh ?? false,
@@ -124,7 +123,6 @@ export async function trainReward(options: TrainRewardOptions): Promise<RewardOu
 
   const result = await stage('reward', async () => {
     const batches = new ComparisonBatches(data.train, batchSize, seed);
-    const { steps, epochs = DEFAULTS.epochs } = options;
     const { numSteps } = await folder.decide(() => ({
       numSteps: stepsFor({ steps, epochs, numItems: data.train.length, batchSize }),
     }));

@@ -26,6 +26,11 @@ export function peakRate({ asked, base, isLowRank, hiddenSize }: RateChoice): nu
   return asked ?? (isLowRank ? LOW_RANK_RATE_FACTOR : 1) * base * Math.min(1, BASE_WIDTH / hiddenSize);
 }
 
+/** To be spread into the request of a `TrainingFolder`: the steps asked for, or the passes. */
+export function durationRequest(steps: number | undefined, epochs: number): Readonly<Record<string, number>> {
+  return steps === undefined ? { epochs } : { steps };
+}
+
 export interface StepChoice {
   readonly steps: number | undefined;
   readonly epochs: number;
